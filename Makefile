@@ -1,0 +1,41 @@
+# The two commands of the README are `make demo` and `make test`; each sets up all it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check bench recorded chaos clean
+
+setup: $(STAMP)  ## virtual environment, packages, and the broker's jars
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekstream needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[broker,registry,dev]'
+	$(BIN)/greekstream broker fetch
+	touch $(STAMP)
+
+demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
+	$(BIN)/greekstream demo
+
+test: setup  ## everything, broker tests on a real Apache Kafka included
+	REQUIRE_BROKER=1 REQUIRE_JIT=1 $(BIN)/python -m pytest tests --ignore=tests/bench
+
+check: setup  ## lint, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## figures, as JSON
+	$(BIN)/python -m pytest tests/bench --benchmark-disable-gc --benchmark-json=.state/bench.json
+
+recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, through the whole path
+	$(BIN)/python -m tests.recorded --full
+
+chaos: setup  ## ten seeds of kills, stops, joins and restarts against the oracle
+	$(BIN)/python -m tests.chaos --seeds 10
+
+clean:  ## everything that setup and runs have made
+	-test -x $(BIN)/greekstream && $(BIN)/greekstream broker stop
+	rm -rf $(VENV) .state build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,56 @@
+"""The console script: one lazily imported command per module of this package.
+
+A command module is imported only when its command runs, so that ``greekstream --help`` answers at once and
+``greekstream broker`` works on a machine where Numba cannot compile.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS = {
+    # name: (module under streams.cli, one line of help)
+    "demo": ("demo", "Everything at once: broker, simulated venue, ingest, workers, live chain."),
+    "up": ("up", "Supervise the sixteen workers (and ingest, if asked)."),
+    "broker": ("broker", "Start, stop or inspect a local Apache Kafka."),
+    "topics": ("topics", "Create the topics, or show them with their lags."),
+    "simulate": ("simulate", "A local venue that speaks Deribit's protocol."),
+    "record": ("record", "Write raw venue frames with their receive times."),
+    "inspect": ("inspect", "Say what is in a recording."),
+    "ingest": ("ingest", "Venue websocket in, partitioned market log out."),
+    "worker": ("worker", "One pricing worker."),
+    "watch": ("watch", "The option chain, live, in the terminal."),
+    "tail": ("tail", "Decoded records of a topic, one JSON object a line."),
+    "replay": ("replay", "Price the log again from a moment in the past."),
+    "why": ("why", "Why an instrument has no greeks."),
+    "doctor": ("doctor", "What is wrong, and what to do about it."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"streams.cli.{COMMANDS[name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="greekstream")
+def main() -> None:
+    """Deribit ticks in, implied volatilities and greeks of every listed option out, through Apache Kafka.
+
+    Example: greekstream demo --seconds 60 --json
+    """

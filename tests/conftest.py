@@ -1,0 +1,34 @@
+"""Shared by every test: where the reference data is, and when a skip is a failure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("nightly", max_examples=20_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def skip_or_fail(reason: str, required_by: str) -> None:
+    """Skip with a reason, unless the environment variable ``required_by`` forbids it."""
+    if os.environ.get(required_by) == "1":
+        pytest.fail(f"{reason} ({required_by}=1 makes this a failure)")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference values and recorded data, read in place."""
+    path = Path(os.environ.get("GREEKSTREAM_SHARED", ROOT.parent / "shared"))
+    if not path.is_dir():
+        skip_or_fail(f"no shared data at {path}; set GREEKSTREAM_SHARED", "REQUIRE_SHARED")
+    return path
