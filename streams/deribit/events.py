@@ -93,6 +93,29 @@ class TradePage(NamedTuple):
     has_more: bool
 
 
+class BookSummaries(NamedTuple):
+    """Answer to get_book_summary_by_currency: prices without sizes or quote IVs, so never mixed with the tickers by the session."""
+
+    options: tuple[OptionQuote, ...]
+    futures: tuple[FutureTicker, ...]
+    n_skipped: int
+
+
+class DeliveryPrice(NamedTuple):
+    """Delivery price of everything on ``price_index`` that expired at ``expiry_ns``."""
+
+    price_index: str
+    expiry_ns: int
+    price: float
+
+
+class DeliveryPrices(NamedTuple):
+    """Answer to get_delivery_prices, newest first as the venue sends them."""
+
+    price_index: str
+    prices: tuple[DeliveryPrice, ...]
+
+
 class VenueTime(NamedTuple):
     """Answer to public/get_time: venue time, and our monotonic-free wall times around it (ns UTC)."""
 
@@ -162,6 +185,8 @@ Event = (
     | InstrumentChange
     | InstrumentList
     | TradePage
+    | BookSummaries
+    | DeliveryPrices
     | VenueTime
     | Connected
     | Subscribed
