@@ -1,0 +1,212 @@
+"""What the published rows must agree with, from their own fields and from formulas written here with scipy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from schemas import Greeks, Kind, OptionQuote, OptionType, SettlementFixing, Trigger
+
+Floats = NDArray[np.float64]
+SECONDS_PER_YEAR = 365 * 86_400
+WINDOW_S, INTERVAL_S = 1_800.0, 4.0
+
+
+@dataclass
+class Check:
+    """One claim: what was compared, how many points, the share that holds, what is needed."""
+
+    name: str
+    n_points: int
+    share: float
+    needed: float
+    detail: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.n_points > 0 and self.share >= self.needed
+
+    def __str__(self) -> str:
+        return (
+            f"{'ok  ' if self.holds else 'FAIL'} {self.name}: {self.share:.4%} of {self.n_points} points "
+            f"(needed {self.needed:.1%}) {self.detail}"
+        )
+
+
+def black76(forward: Floats, strike: Floats, sigma: Floats, tau: Floats, sign: Floats) -> tuple[Floats, Floats, Floats]:
+    """Undiscounted Black-76: price, delta, vega per 1.00 of sigma."""
+    total = sigma * np.sqrt(tau)
+    d1 = np.log(forward / strike) / total + total / 2
+    price = sign * (forward * norm.cdf(sign * d1) - strike * norm.cdf(sign * (d1 - total)))
+    return price, sign * norm.cdf(sign * d1), forward * norm.pdf(d1) * np.sqrt(tau)
+
+
+def european_iv(price_usd: float, forward: float, strike: float, tau: float, sign: float) -> float:
+    """Implied vol by bracketing; nan where the price has none."""
+
+    def gap(sigma: float) -> float:
+        one = np.ones(1)
+        return float(black76(forward * one, strike * one, sigma * one, tau * one, sign * one)[0][0]) - price_usd
+
+    try:
+        return float(brentq(gap, 1e-3, 20.0, xtol=1e-10))
+    except ValueError:
+        return float("nan")
+
+
+@dataclass
+class Rows:
+    """Columns of the published rows that the checks need."""
+
+    values: dict[str, list[Any]] = field(default_factory=dict)
+    priced: set[str] = field(default_factory=set)
+    n_rows: int = 0
+    n_priced: int = 0
+
+    FIELDS = (
+        "instrument_name", "ts_event_ns", "expiry_ns", "trigger", "forward", "strike", "tau_years", "option_type", "mark",
+        "venue_sigma", "venue_delta", "price_usd", "european_price_usd", "sigma", "quote_age_ms", "n_fixed",
+    )  # fmt: skip
+
+    def add(self, row: Greeks) -> None:
+        if row.kind != Kind.OPTION:
+            return
+        self.n_rows += 1
+        if row.price_usd is None or row.delta is None:
+            return
+        self.n_priced += 1
+        self.priced.add(row.instrument_name)
+        if row.trigger not in (Trigger.QUOTE, Trigger.MARK, Trigger.SNAPSHOT) or row.quote_age_ms != 0:
+            return  # the venue's numbers in the row are older than the row
+        for name in self.FIELDS:
+            self.values.setdefault(name, []).append(getattr(row, name))
+
+    def column(self, name: str) -> Floats:
+        return np.array([np.nan if x is None else x for x in self.values[name]], dtype=np.float64)
+
+
+def venue_checks(rows: Rows) -> list[Check]:
+    """Delta and IV of the venue recomputed, and the average's effect at the money."""
+    forward, strike, tau = rows.column("forward"), rows.column("strike"), rows.column("tau_years")
+    sign = np.where(np.array(rows.values["option_type"]) == OptionType.CALL, 1.0, -1.0)
+    venue_sigma, mark = rows.column("venue_sigma"), rows.column("mark")
+    seconds_left = tau * SECONDS_PER_YEAR
+    with np.errstate(all="ignore"):
+        _, delta, vega = black76(forward, strike, venue_sigma, tau, sign)
+        before = (seconds_left > WINDOW_S) & np.isfinite(delta) & np.isfinite(rows.column("venue_delta"))
+        error = np.abs(delta - rows.column("venue_delta"))[before]
+        checks = [
+            Check(
+                "Black-76 delta at venue_sigma within 1e-4 of venue_delta",
+                error.size,
+                float(np.mean(error <= 1e-4)) if error.size else 0.0,
+                0.99,
+                f"median {np.median(error):.1e}" if error.size else "",
+            )
+        ]
+        wide = before & (vega * 0.01 / forward >= 0.002) & np.isfinite(mark)
+        solved = np.array(
+            [
+                european_iv(m * f, f, k, t, s)
+                for m, f, k, t, s in zip(mark[wide], forward[wide], strike[wide], tau[wide], sign[wide], strict=True)
+            ]
+        )
+        gap = np.abs(solved - venue_sigma[wide]) * 100
+        checks.append(
+            Check(
+                "European IV of the venue's mark within 0.1 points of venue_sigma (vega >= 0.002 coin a point)",
+                gap.size,
+                float(np.mean(gap <= 0.1)) if gap.size else 0.0,
+                0.99,
+                f"median {np.nanmedian(gap):.3f} points" if gap.size else "",
+            )
+        )
+        total = rows.column("sigma") * np.sqrt(tau)
+        near = before & (np.abs(np.log(strike / forward)) < 0.1 * total) & (tau * 365 < 2.0)
+        effective = tau - (2 * WINDOW_S / 3 - INTERVAL_S / 2) / SECONDS_PER_YEAR
+        near &= effective > 0.4 * tau  # the leading term is an expansion: not for the last minutes before the window
+        want = np.sqrt(effective / tau)[near] - 1
+        have = (rows.column("price_usd") / rows.column("european_price_usd"))[near] - 1
+        ratio = have / want
+        checks.append(
+            Check(
+                "at the money, under two days: price / European - 1 is sqrt(T_eff/T) - 1 within 20 %",
+                ratio.size,
+                float(np.mean(np.abs(ratio - 1) <= 0.2)) if ratio.size else 0.0,
+                0.99,
+                f"median ratio {np.median(ratio):.3f}" if ratio.size else "",
+            )
+        )
+    return checks
+
+
+@dataclass
+class WindowCheck:
+    """w avg + (1 - w) index from the fixings alone, against the estimate the venue stamped on the expiring quotes."""
+
+    price_index: str
+    tolerance_usd: float
+    newest: dict[int, SettlementFixing] = field(default_factory=dict)  # by expiry
+    errors: list[float] = field(default_factory=list)
+    n_fixings: int = 0
+    n_imputed: int = 0
+    n_from_estimate: int = 0
+
+    def on_fixing(self, fixing: SettlementFixing) -> None:
+        if fixing.price_index != self.price_index:
+            return
+        known = self.newest.get(fixing.expiry_ns)
+        if known is not None and known.grid_index >= fixing.grid_index:
+            return  # the same broadcast, read from another partition
+        self.n_fixings += 1
+        self.n_imputed += fixing.is_imputed
+        self.n_from_estimate += fixing.is_from_estimate
+        self.newest[fixing.expiry_ns] = fixing
+
+    def on_quote(self, quote: OptionQuote, expiry_ns: int, n_fixings: int = 450) -> None:
+        fixing = self.newest.get(expiry_ns)
+        if fixing is None or quote.estimated_delivery_price is None or quote.index_price is None:
+            return
+        if not expiry_ns - WINDOW_S * 1e9 < quote.ts_event_ns < expiry_ns:
+            return
+        if quote.estimated_delivery_price == quote.index_price and fixing.n_fixed > 5:
+            return  # some rows of the expiring series carry the bare index
+        weight = fixing.n_fixed / n_fixings
+        rebuilt = weight * fixing.running_sum / fixing.n_fixed + (1 - weight) * quote.index_price
+        self.errors.append(abs(rebuilt - quote.estimated_delivery_price))
+
+    def check(self) -> Check:
+        errors = np.array(self.errors)
+        good = float(np.mean(errors <= self.tolerance_usd)) if errors.size else 0.0
+        return Check(
+            f"{self.price_index}: rebuilt delivery estimate within {self.tolerance_usd} USD of the venue's",
+            errors.size,
+            good if self.n_from_estimate == 0 else 0.0,
+            1.0,
+            f"worst {errors.max():.2f} USD; {self.n_fixings} fixings, {self.n_imputed} imputed, "
+            f"{self.n_from_estimate} from the estimate"
+            if errors.size
+            else f"{self.n_fixings} fixings, {self.n_imputed} imputed",
+        )
+
+
+def usable(quote: OptionQuote, tick_size: float = 0.0005) -> bool:
+    """A quote that has to be priced: bid > 0, ask IV below the sentinel, bid < ask; or a mark above one tick."""
+    two_sided = (
+        quote.bid is not None and quote.ask is not None and quote.ask_sigma is not None and 0 < quote.bid < quote.ask
+    )
+    return two_sided or (quote.mark is not None and quote.mark > tick_size)
+
+
+def pricing_check(needed: Iterable[str], rows: Rows) -> Check:
+    """Every instrument with a usable quote has a finite price."""
+    names = set(needed)
+    missing = sorted(names - rows.priced)
+    share = 1 - len(missing) / len(names) if names else 0.0
+    return Check("every instrument with a usable quote is priced", len(names), share, 1.0, ", ".join(missing[:5]))
