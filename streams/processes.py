@@ -28,7 +28,7 @@ def die_with_parent() -> None:
 
 
 class Child:
-    """One child process with a name and a log file for its stderr; stdout is a pipe when ``is_talking``."""
+    """One child process with a name and a log file for its stderr; stdout is a pipe when ``is_talking``, ours when ``is_visible``."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Child:
         log_path: Path,
         *,
         is_talking: bool = False,
+        is_visible: bool = False,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,12 +46,12 @@ class Child:
             self.process: subprocess.Popen[str] = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli", *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if is_talking else log,
+                stdout=None if is_visible else subprocess.PIPE if is_talking else log,
                 stderr=log,
                 text=True,
                 env={**os.environ, **(environ or {})},
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  (one prctl call, no lock can be held)
             )
 
     @property

@@ -54,7 +54,9 @@ class Stack:
     def __enter__(self) -> Stack:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _start(self, name: str, *arguments: str, is_talking: bool = False) -> Child:
@@ -106,7 +108,11 @@ class Stack:
         if child is None or not child.log_path.exists():
             return 0
         text = child.log_path.read_text(errors="replace")
-        return sum(1 for line in text.splitlines() if '"event": "worker_restarted"' in line or '"event":"worker_restarted"' in line)
+        return sum(
+            1
+            for line in text.splitlines()
+            if '"event": "worker_restarted"' in line or '"event":"worker_restarted"' in line
+        )
 
     def stop_source(self) -> None:
         """End ingest and the simulator; the workers go on with what is in the log."""

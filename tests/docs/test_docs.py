@@ -29,7 +29,7 @@ def commands() -> list[tuple[str, str]]:
 
 def context_of(line: str) -> click.Context:
     """Parse a command line with the real commands, without running it."""
-    words = shlex.split(line.split(" | ")[0])[1:]
+    words = shlex.split(line.partition(" | ")[0])[1:]
     group: click.Group = main
     with click.Context(main, info_name="greekstream") as parent:
         while True:

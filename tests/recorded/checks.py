@@ -175,8 +175,6 @@ class WindowCheck:
             return
         if not expiry_ns - WINDOW_S * 1e9 < quote.ts_event_ns < expiry_ns:
             return
-        if quote.estimated_delivery_price == quote.index_price and fixing.n_fixed > 5:
-            return  # some rows of the expiring series carry the bare index
         weight = fixing.n_fixed / n_fixings
         rebuilt = weight * fixing.running_sum / fixing.n_fixed + (1 - weight) * quote.index_price
         self.errors.append(abs(rebuilt - quote.estimated_delivery_price))

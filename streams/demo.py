@@ -1,0 +1,227 @@
+"""The demo: broker, simulated venue, workers, ingest, live chain; then figures from what stands in Kafka; then nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from streams import kafka, measure, topics
+from streams.broker import LocalBroker
+from streams.processes import Child, wait_until
+from streams.stack import Stack, StackError
+
+__all__ = ["DemoOptions", "StackError", "Stopped", "run", "say"]
+
+SETTLE_S = 5.0
+"""Seconds after the first result before latency is counted: the first snapshot prices the whole chain at once."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line says; see ``greekstream demo --help``."""
+
+    seconds: float | None
+    workers: int
+    namespace: str
+    state_dir: Path
+    recording: tuple[str, ...] = ()
+    speed: str = "max"
+    since: str | None = None
+    until: str | None = None
+    seed: int = 1
+    rate: float | None = None
+    is_json: bool = False
+    is_kept: bool = False
+    currency: str = "BTC"
+
+
+class Stopped(Exception):
+    """Ctrl-C or SIGTERM: end the run in order."""
+
+
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into Stopped; ignore more of them while the children are being ended."""
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def simulate_arguments(options: DemoOptions) -> list[str]:
+    if options.recording:
+        arguments = [word for path in options.recording for word in ("--recording", path)]
+        arguments += ["--speed", options.speed]
+        arguments += ["--from", options.since] if options.since else []
+        arguments += ["--until", options.until] if options.until else []
+        return arguments
+    return ["--seed", str(options.seed), *(["--rate", str(options.rate)] if options.rate else [])]
+
+
+def ingest_arguments(options: DemoOptions) -> list[str]:
+    if options.recording and options.speed != "1":
+        return ["--clock", "venue", "--pressure", "wait"]
+    return []
+
+
+@contextlib.contextmanager
+def broker(bootstrap: str | None, state_dir: Path) -> Iterator[str]:
+    """The given broker; else the local one, started here if need be and then stopped again."""
+    if bootstrap:
+        yield bootstrap
+        return
+    local = LocalBroker(state_dir)
+    was_running = local.status().is_running
+    say("local Apache Kafka is running" if was_running else "starting a local Apache Kafka")
+    address = local.start()
+    try:
+        yield address
+    finally:
+        if not was_running:
+            local.stop()
+
+
+def wait_for_workers(bootstrap: str, namespace: str, within_s: float) -> bool:
+    """True when every partition's newest watermark stands at its log's last Clock: the workers are through."""
+
+    def is_through() -> bool:
+        lags = kafka.lags_by_watermark(bootstrap, namespace)
+        return bool(lags) and all(lag == 0 for lag in lags.values())
+
+    return wait_until(is_through, within_s, every_s=0.5)
+
+
+def watch_while(stack: Stack, options: DemoOptions, until: Callable[[], bool]) -> None:
+    """Show the chain in this terminal until the time is over; with --json show progress instead."""
+    started = time.monotonic()
+    watch: Child | None = None
+    if not options.is_json:
+        arguments = ["watch", "--namespace", options.namespace, "--currency", options.currency]
+        watch = Child(
+            "watch",
+            arguments,
+            stack.log_dir / "watch.log",
+            environ={"KAFKA_BOOTSTRAP": stack.bootstrap},
+            is_visible=True,
+        )
+    try:
+        next_line = started + 10.0
+        while not until():
+            stack.check()
+            if watch is not None and not watch.is_alive():
+                return
+            if options.is_json and time.monotonic() > next_line:
+                say(f"{time.monotonic() - started:.0f} s")
+                next_line += 10.0
+            time.sleep(0.1)
+    finally:
+        if watch is not None:
+            watch.stop(5.0)
+
+
+def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
+    """Run the demo and return the figures.  Ends every process that it started, whatever happens."""
+    is_live = not options.recording or options.speed == "1"
+    with stopping_on_signals(), broker(bootstrap, options.state_dir) as address:
+        kafka.wipe(address, options.namespace)
+        kafka.create_topics(address, options.namespace)
+        stack = Stack(
+            address,
+            options.namespace,
+            options.workers,
+            options.state_dir / "logs" / options.namespace,
+            simulate_arguments(options),
+            ingest_arguments(options),
+            say=say,
+        )
+        latency = None
+        try:
+            with stack:
+                restarts = 0
+                try:
+                    started = time.monotonic()
+                    stack.start()
+                    latency = measure.LatencyWatch(address, options.namespace) if is_live else None
+                    wait_for_first_result(stack, latency)
+                    say(f"first greeks {time.monotonic() - started:.1f} s after the start")
+                    watch_while(stack, options, ending(stack, options, latency))
+                except Stopped as stop:
+                    say(f"{stop}: ending")
+                restarts = stack.restarts()
+                stack.stop_source()
+                if options.is_json and not wait_for_workers(address, options.namespace, 60.0):
+                    say("the workers are not through the log after 60 s: the figures are of what they have done")
+                restarts = stack.restarts()
+            return report(options, address, latency, restarts) if options.is_json else {}
+        finally:
+            if latency is not None:
+                latency.close()
+            if not options.is_kept:
+                kafka.wipe(address, options.namespace)
+
+
+def wait_for_first_result(stack: Stack, latency: measure.LatencyWatch | None, within_s: float = 120.0) -> None:
+    """Until the first row stands in greeks.v1; StackError from a child that died meanwhile."""
+    name = topics.full_name(topics.GREEKS, stack.namespace)
+
+    def has_rows() -> bool:
+        stack.check()
+        return any(high > 0 for _, high in kafka.watermarks(stack.bootstrap, name).values())
+
+    if not wait_until(has_rows, within_s, every_s=0.3):
+        say(f"no greeks after {within_s:.0f} s; logs are in {stack.log_dir}")
+    if latency is not None:
+        wait_until(lambda: False, SETTLE_S)
+        latency.reset()
+
+
+def ending(stack: Stack, options: DemoOptions, latency: measure.LatencyWatch | None) -> Callable[[], bool]:
+    """The condition that ends the run: the time is over, or the recording is."""
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+
+    def is_over() -> bool:
+        if deadline is not None and time.monotonic() >= deadline:
+            return True
+        return bool(options.recording) and not stack.children["simulate"].is_alive()
+
+    return is_over
+
+
+def report(options: DemoOptions, bootstrap: str, latency: measure.LatencyWatch | None, restarts: int) -> dict[str, Any]:
+    """The JSON object printed last."""
+    say("counting")
+    figures = measure.collect(bootstrap, options.namespace)
+    rounded = {
+        name: None if latency is None else latency.percentile_ms(share) for name, share in (("p50", 0.5), ("p99", 0.99))
+    }
+    return {
+        "records_in": figures.records_in,
+        "results_out": figures.results_out,
+        "instruments_listed": figures.instruments_listed,
+        "instruments_priced": figures.instruments_priced,
+        "coverage": figures.coverage,
+        "rejects": figures.rejects,
+        "latency_ms_p50": None if rounded["p50"] is None else round(rounded["p50"], 2),
+        "latency_ms_p99": None if rounded["p99"] is None else round(rounded["p99"], 2),
+        "workers": options.workers,
+        "restarts": restarts,
+    }

@@ -1,0 +1,173 @@
+"""Figures of a run, from what stands in Kafka: coverage, counts, rejects; and latency, watched while it runs.
+
+Nothing here asks ingest or the workers how they are doing: the topics are the evidence.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, TopicPartition
+
+import schemas
+from schemas import Greeks, InstrumentState, Kind, Reject, TradeGreeks
+from streams import kafka, topics
+from streams.topics import Topic
+
+COVERAGE_NS = 60_000_000_000
+KEYED = (schemas.OptionQuote, schemas.OptionTrade, schemas.InstrumentState)
+HISTOGRAM_EDGES_MS = np.geomspace(0.1, 600_000.0, 601)
+"""Latency bins, 2.6 % wide each: a percentile read from them is that exact."""
+
+
+def read_whole(bootstrap: str, topic: Topic, namespace: str, idle_s: float = 30.0) -> Iterator[Message]:
+    """Every message of a topic that stands there now, partition by partition in order; stops at today's end."""
+    name = topics.full_name(topic, namespace)
+    consumer = kafka.reader_consumer(bootstrap)
+    try:
+        ends = {}
+        for partition in range(topic.n_partitions):
+            low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10.0)
+            if high > low:
+                ends[partition] = high
+        consumer.assign([TopicPartition(name, p, OFFSET_BEGINNING) for p in ends])
+        deadline = time.monotonic() + idle_s
+        while ends:
+            for message in consumer.consume(1_000, timeout=0.5):
+                if message.error():
+                    continue
+                deadline = time.monotonic() + idle_s
+                yield message
+                if message.offset() + 1 >= ends.get(message.partition(), 1 << 62):
+                    ends.pop(message.partition())
+            # the last offsets of a compacted topic may be gone: its position says that the end is reached
+            for position in consumer.position([TopicPartition(name, p) for p in ends]) if ends else ():
+                if position.offset >= ends[position.partition]:
+                    ends.pop(position.partition)
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{name}: nothing came for {idle_s:.0f} s, partitions {sorted(ends)} not at their end"
+                )
+    finally:
+        consumer.close()
+
+
+@dataclass
+class Figures:
+    """What ``greekstream demo --json`` prints; see its help for the meaning of each."""
+
+    records_in: int = 0
+    results_out: int = 0
+    instruments_listed: int = 0
+    instruments_priced: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+    not_priced: list[str] = field(default_factory=list)
+
+    @property
+    def coverage(self) -> float | None:
+        return self.instruments_priced / self.instruments_listed if self.instruments_listed else None
+
+
+def listed_options(states: dict[str, InstrumentState], log_time_ns: int) -> set[str]:
+    """Options that are listed, open and not expired at this log time."""
+    return {
+        name
+        for name, state in states.items()
+        if state.kind == Kind.OPTION
+        and (state.expiry_ns or 0) > log_time_ns
+        and state.status.name not in ("CLOSED", "SETTLED", "TERMINATED")
+    }
+
+
+def collect(bootstrap: str, namespace: str, resolve: Callable[..., object] | None = None) -> Figures:
+    """Read the namespace's topics once and count.  Partition log times may differ by a second; each row is judged by its own."""
+    decode = schemas.decode if resolve is None else (lambda data: schemas.decode(data, resolve))
+    figures = Figures()
+    states: dict[str, InstrumentState] = {}
+    newest_ms: Counter[int] = Counter()
+    for message in read_whole(bootstrap, topics.TICKS, namespace):
+        newest_ms[message.partition()] = max(newest_ms[message.partition()], message.timestamp()[1])
+        record = decode(message.value())
+        if isinstance(record, KEYED):
+            figures.records_in += 1
+        if isinstance(record, InstrumentState):
+            states[record.instrument_name] = record
+    log_time_ns = max(newest_ms.values(), default=0) * 1_000_000
+    priced: set[str] = set()
+    for topic in (topics.GREEKS, topics.TRADES):
+        for message in read_whole(bootstrap, topic, namespace):
+            record = decode(message.value())
+            if isinstance(record, Greeks):
+                figures.results_out += 1
+                is_finite = record.price_usd is not None and record.delta is not None
+                if is_finite and record.ts_event_ns > log_time_ns - COVERAGE_NS:
+                    priced.add(record.instrument_name)
+            elif isinstance(record, TradeGreeks):
+                figures.results_out += 1
+    standing: dict[bytes, str] = {}
+    for message in read_whole(bootstrap, topics.REJECTS, namespace):
+        if message.value() is None:
+            standing.pop(message.key(), None)
+            continue
+        record = decode(message.value())
+        if isinstance(record, Reject):
+            standing[message.key()] = record.status.name
+    listed = listed_options(states, log_time_ns)
+    figures.rejects = dict(sorted(Counter(standing.values()).items()))
+    figures.instruments_listed = len(listed)
+    figures.instruments_priced = len(listed & priced)
+    figures.not_priced = sorted(listed - priced)
+    return figures
+
+
+class LatencyWatch:
+    """Wall time from ingest's write to a consumer's hands, of every result, while it runs: an upper bound of the time to
+    the broker's confirmation, for a consumer gets a record only after that."""
+
+    def __init__(self, bootstrap: str, namespace: str) -> None:
+        self.counts = np.zeros(HISTOGRAM_EDGES_MS.size + 1, dtype=np.int64)
+        self._stop = threading.Event()
+        self._from_wall_ns = time.time_ns()
+        self._consumer: Consumer = kafka.reader_consumer(bootstrap)
+        self._consumer.assign(
+            [
+                TopicPartition(topics.full_name(topic, namespace), partition, OFFSET_END)
+                for topic in (topics.GREEKS, topics.TRADES)
+                for partition in range(topic.n_partitions)
+            ]
+        )
+        self._thread = threading.Thread(target=self._run, name="latency", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            messages = self._consumer.consume(500, timeout=0.05)
+            now_ns = time.time_ns()
+            for message in messages:
+                for key, value in message.headers() or ():
+                    if key == "ingest_wall_ns" and value is not None:
+                        self._count((now_ns - int(value)) / 1e6)
+        self._consumer.close()
+
+    def _count(self, latency_ms: float) -> None:
+        self.counts[int(np.searchsorted(HISTOGRAM_EDGES_MS, latency_ms))] += 1
+
+    def reset(self) -> None:
+        """Forget what was seen so far (the first snapshot prices the whole chain at once: not a tick's latency)."""
+        self.counts[:] = 0
+
+    def percentile_ms(self, share: float) -> float | None:
+        total = int(self.counts.sum())
+        if total == 0:
+            return None
+        index = int(np.searchsorted(np.cumsum(self.counts), share * total))
+        return float(HISTOGRAM_EDGES_MS[min(index, HISTOGRAM_EDGES_MS.size - 1)])
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(10.0)
