@@ -100,16 +100,6 @@ def broker(bootstrap: str | None, state_dir: Path) -> Iterator[str]:
             local.stop()
 
 
-def wait_for_workers(bootstrap: str, namespace: str, within_s: float) -> bool:
-    """True when every partition's newest watermark stands at its log's last Clock: the workers are through."""
-
-    def is_through() -> bool:
-        lags = kafka.lags_by_watermark(bootstrap, namespace)
-        return bool(lags) and all(lag == 0 for lag in lags.values())
-
-    return wait_until(is_through, within_s, every_s=0.5)
-
-
 def watch_while(stack: Stack, options: DemoOptions, until: Callable[[], bool]) -> None:
     """Show the chain in this terminal until the time is over; with --json show progress instead."""
     started = time.monotonic()
@@ -168,7 +158,7 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
                     say(f"{stop}: ending")
                 restarts = stack.restarts()
                 stack.stop_source()
-                if options.is_json and not wait_for_workers(address, options.namespace, 60.0):
+                if options.is_json and not measure.wait_for_workers(address, options.namespace, 60.0):
                     say("the workers are not through the log after 60 s: the figures are of what they have done")
                 restarts = stack.restarts()
             return report(options, address, latency, restarts) if options.is_json else {}

@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, Top
 import schemas
 from schemas import Greeks, InstrumentState, Kind, Reject, TradeGreeks
 from streams import kafka, topics
+from streams.processes import wait_until
 from streams.topics import Topic
 
 COVERAGE_NS = 60_000_000_000
@@ -55,6 +56,26 @@ def read_whole(bootstrap: str, topic: Topic, namespace: str, idle_s: float = 30.
                 )
     finally:
         consumer.close()
+
+
+def worker_lag(bootstrap: str, namespace: str) -> int:
+    """Records of the log that the worker group has not acknowledged yet, over all partitions."""
+    name = topics.full_name(topics.TICKS, namespace)
+    consumer = kafka.reader_consumer(bootstrap, group=topics.group_name(namespace))
+    try:
+        partitions = [TopicPartition(name, p) for p in range(topics.TICKS.n_partitions)]
+        lag = 0
+        for committed in consumer.committed(partitions, timeout=10.0):
+            low, high = consumer.get_watermark_offsets(committed, timeout=10.0)
+            lag += high - max(committed.offset, low)
+        return lag
+    finally:
+        consumer.close()
+
+
+def wait_for_workers(bootstrap: str, namespace: str, within_s: float) -> bool:
+    """True when the workers have acknowledged the whole log, results confirmed, within the time."""
+    return wait_until(lambda: worker_lag(bootstrap, namespace) == 0, within_s, every_s=0.5)
 
 
 @dataclass
