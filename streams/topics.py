@@ -13,6 +13,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from schemas import (
+    Audit,
+    Checkpoint,
+    Clock,
+    DeadLetter,
+    FeedGap,
+    FeedStatus,
+    Greeks,
+    InstrumentSet,
+    InstrumentState,
+    OptionQuote,
+    OptionTrade,
+    Reject,
+    SettlementFixing,
+    TradeGreeks,
+    UnderlyingQuote,
+    Watermark,
+)
 from streams.partitioning import N_PARTITIONS
 
 MIB = 1024 * 1024
@@ -33,8 +51,8 @@ class Topic:
     """Without namespace: ``<noun>.v<major>``."""
     key: str
     """What the key is, in words; instrument keys choose the partition (``streams.partitioning.partition_of``)."""
-    value_names: tuple[str, ...]
-    """Records of ``schemas`` that may stand here; empty for a topic whose records are still to come."""
+    values: tuple[type, ...]
+    """Records that may stand here; empty where the value is no Avro record, or where it is still to come."""
     n_partitions: int
     cleanup: str
     """Kafka's cleanup.policy: ``delete``, ``compact`` or ``compact,delete``."""
@@ -60,13 +78,6 @@ class Topic:
     def is_compacted(self) -> bool:
         return "compact" in self.cleanup
 
-    @property
-    def values(self) -> tuple[type, ...]:
-        """The record classes of ``value_names``."""
-        import schemas
-
-        return tuple(getattr(schemas, name) for name in self.value_names)
-
 
 _SHORT = {
     "deribit.ticks.v1": "ticks",
@@ -79,14 +90,14 @@ TICKS = Topic(
     "deribit.ticks.v1",
     "instrument; broadcasts: their kind",
     (
-        "OptionQuote",
-        "OptionTrade",
-        "InstrumentState",
-        "UnderlyingQuote",
-        "SettlementFixing",
-        "Clock",
-        "InstrumentSet",
-        "FeedGap",
+        OptionQuote,
+        OptionTrade,
+        InstrumentState,
+        UnderlyingQuote,
+        SettlementFixing,
+        Clock,
+        InstrumentSet,
+        FeedGap,
     ),
     N_PARTITIONS,
     "delete",
@@ -100,7 +111,7 @@ TICKS = Topic(
 GREEKS = Topic(
     "greeks.v1",
     "instrument; watermarks: watermark/<partition>",
-    ("Greeks", "Watermark"),
+    (Greeks, Watermark),
     N_PARTITIONS,
     "delete",
     7 * DAY_MS,
@@ -113,7 +124,7 @@ GREEKS = Topic(
 LATEST = Topic(
     "greeks.latest.v1",
     "instrument",
-    ("Greeks",),
+    (Greeks,),
     N_PARTITIONS,
     "compact",
     FOREVER,
@@ -126,7 +137,7 @@ LATEST = Topic(
 REJECTS = Topic(
     "rejects.v1",
     "instrument",
-    ("Reject",),
+    (Reject,),
     N_PARTITIONS,
     "compact,delete",
     7 * DAY_MS,
@@ -139,7 +150,7 @@ REJECTS = Topic(
 TRADES = Topic(
     "trades.v1",
     "instrument; watermarks: watermark/<partition>",
-    ("TradeGreeks", "Watermark"),
+    (TradeGreeks, Watermark),
     N_PARTITIONS,
     "delete",
     30 * DAY_MS,
@@ -152,7 +163,7 @@ TRADES = Topic(
 AUDIT = Topic(
     "audit.v1",
     "instrument",
-    ("Audit",),
+    (Audit,),
     N_PARTITIONS,
     "delete",
     30 * DAY_MS,
@@ -165,7 +176,7 @@ AUDIT = Topic(
 CHECKPOINTS = Topic(
     "checkpoints.v1",
     "group/topic/partition/epoch",
-    ("Checkpoint",),
+    (Checkpoint,),
     N_PARTITIONS,
     "compact",
     FOREVER,
@@ -179,7 +190,7 @@ CHECKPOINTS = Topic(
 CHECKPOINTS_HISTORY = Topic(
     "checkpoints.history.v1",
     "group/topic/partition/epoch",
-    ("Checkpoint",),
+    (Checkpoint,),
     N_PARTITIONS,
     "delete",
     7 * DAY_MS,
@@ -193,7 +204,7 @@ CHECKPOINTS_HISTORY = Topic(
 DEADLETTER = Topic(
     "deadletter.v1",
     "none",
-    ("DeadLetter",),
+    (DeadLetter,),
     N_PARTITIONS,
     "delete",
     30 * DAY_MS,
@@ -206,7 +217,7 @@ DEADLETTER = Topic(
 FEED_STATUS = Topic(
     "feed.status.v1",
     "feed",
-    ("FeedStatus",),
+    (FeedStatus,),
     1,
     "compact",
     FOREVER,
@@ -235,7 +246,7 @@ def _later(name: str, key: str, written_by: str) -> Topic:
     return Topic(
         name=name,
         key=key,
-        value_names=(),
+        values=(),
         n_partitions=1,
         cleanup="delete",
         retention_ms=30 * DAY_MS,
@@ -263,6 +274,7 @@ NOW = (
 )  # fmt: skip
 LATER = (FLOW, FLOW_STRIKES, FLOW_MERGED, CME_MARKS, SURFACE, QUOTES, FILLS, INVENTORY, ALERTS)
 ALL = NOW + LATER
+_FIRST_WORDS = {topic.name.split(".")[0] for topic in ALL} | {"greekstream"}
 BY_NAME = {topic.name: topic for topic in ALL}
 BY_SHORT = {topic.short: topic for topic in ALL}
 

@@ -1,0 +1,124 @@
+"""Make, compare, mend and delete the topics of a namespace, as ``streams.topics`` has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+from streams import topics
+from streams.kafka_clients import REQUEST_TIMEOUT_S, KafkaUnreachable, admin, list_groups, results, topic_names
+from streams.topics import Topic
+
+
+def create_topics(
+    bootstrap: str, namespace: str = "", profile: str = "local", *, suffix: str = "", only: Sequence[Topic] = topics.NOW
+) -> list[str]:
+    """Make the namespace's topics that do not exist yet, wait until each has leaders, and return the names made.
+
+    Existing topics are left as they are: ``config_differences`` tells how they differ, ``repair_topics`` mends them.
+    """
+    wanted = {topics.full_name(topic, namespace, suffix): topic for topic in only}
+    existing = topic_names(bootstrap)
+    missing = [
+        NewTopic(name, topic.n_partitions, config=topics.config(topic, namespace, profile, suffix))
+        for name, topic in wanted.items()
+        if name not in existing
+    ]
+    if not missing:
+        return []
+    results(admin(bootstrap).create_topics(missing), allowed=(KafkaError.TOPIC_ALREADY_EXISTS,))
+    names = [item.topic for item in missing]
+    _wait_for_leaders(bootstrap, names)
+    return names
+
+
+def _wait_for_leaders(bootstrap: str, names: Sequence[str]) -> None:
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        known = admin(bootstrap).list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        leaderless = [
+            name
+            for name in names
+            if name not in known
+            or not known[name].partitions
+            or any(partition.leader < 0 for partition in known[name].partitions.values())
+        ]
+        if not leaderless:
+            return
+        if time.monotonic() > deadline:
+            raise KafkaUnreachable(f"topics without a leader after {REQUEST_TIMEOUT_S:.0f} s: {', '.join(leaderless)}")
+        time.sleep(0.05)
+
+
+def config_differences(
+    bootstrap: str, namespace: str = "", profile: str = "local", *, suffix: str = "", only: Sequence[Topic] = topics.NOW
+) -> dict[str, dict[str, tuple[str, str]]]:
+    """{topic name: {setting: (as it is, as it should be)}} of existing topics; ``partitions`` counts as a setting."""
+    existing = topic_names(bootstrap)
+    wanted = {topics.full_name(topic, namespace, suffix): topic for topic in only}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted if name in existing]
+    if not resources:
+        return {}
+    differences: dict[str, dict[str, tuple[str, str]]] = {}
+    for resource, entries in results(admin(bootstrap).describe_configs(resources)).items():
+        topic = wanted[resource.name]
+        should = topics.config(topic, namespace, profile, suffix)
+        pairs = {key: (entries[key].value if key in entries else "not known", value) for key, value in should.items()}
+        pairs["partitions"] = (str(existing[resource.name]), str(topic.n_partitions))
+        wrong = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+        if wrong:
+            differences[resource.name] = wrong
+    return differences
+
+
+def repair_topics(bootstrap: str, namespace: str = "", profile: str = "local") -> list[str]:
+    """Set the table's configuration on existing topics that differ; the names changed.  Partitions are never changed:
+    that would move keys."""
+    resources = []
+    for name, wrong in config_differences(bootstrap, namespace, profile).items():
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+            for key, (_, value) in wrong.items()
+            if key != "partitions"
+        ]
+        if entries:
+            resources.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries))
+    if resources:
+        results(admin(bootstrap).incremental_alter_configs(resources))
+    return [resource.name for resource in resources]
+
+
+def wipe(bootstrap: str, namespace: str, *, group_wait_s: float = 0.0) -> list[str]:
+    """Delete the namespace's topics and groups; returns groups that still had members (Kafka keeps those).
+
+    Groups of killed static members stay until their session ends: wait for that with ``group_wait_s``, or leave them;
+    their offsets go with the topics.  ValueError for the live namespace: nobody wipes that by a slip.
+    """
+    if namespace in ("", None):
+        raise ValueError("the live namespace is not wiped; delete its topics with Kafka's own tools if you mean it")
+    prefix = f"{topics.check_namespace(namespace)}."
+    client = admin(bootstrap)
+    gone = (KafkaError.UNKNOWN_TOPIC_OR_PART,)
+    names = [name for name in topic_names(bootstrap) if name.startswith(prefix)]
+    if names:
+        results(client.delete_topics(names), allowed=gone)
+    groups = [g for g in list_groups(bootstrap) if g.startswith(prefix)]
+    deadline = time.monotonic() + group_wait_s
+    while groups:
+        futures = client.delete_consumer_groups(groups)
+        groups = []
+        for group, future in futures.items():
+            try:
+                future.result(REQUEST_TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.NON_EMPTY_GROUP:
+                    groups.append(group)
+                elif error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                    raise
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.2)
+    return groups
