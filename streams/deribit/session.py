@@ -2,112 +2,401 @@
 
 The shell (client.py) calls ``connected``, then ``receive`` for every frame and ``tick`` whenever ``next_tick_ns`` is due, sends what they
 return, hands on the events, and closes the socket when ``close_reason`` is set.  Every time is an argument in ns UTC.
+
+A connection: set_heartbeat, (auth,) get_time, the static channels, get_instruments of each currency; its answers name the tickers to
+subscribe to.  When every channel is confirmed, Subscribed goes out.  What has been learnt of instruments and of trade numbers outlives a
+connection, so that a reconnect subscribes at once and sees the numbers it missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
-from schemas import InstrumentState
-from streams.deribit.events import Event
+from schemas import InstrumentState, OptionQuote, OptionTrade
+from streams.deribit import channels
+from streams.deribit.answers import Asked, answer_events, answer_kind
+from streams.deribit.channels import SessionSettings
+from streams.deribit.contracts import inferred_state
+from streams.deribit.envelopes import Answer, Heartbeat, Notification, Refusal, open_envelope
+from streams.deribit.events import (
+    Connected,
+    Disconnected,
+    Event,
+    Ignored,
+    InstrumentChange,
+    InstrumentList,
+    RequestFailed,
+    Subscribed,
+    TradePage,
+    Unreadable,
+)
+from streams.deribit.pacing import NS_PER_S, Backoff, Credits
+from streams.deribit.parse import notification_events
+from streams.deribit.requests import FAR_FUTURE_NS, Query, Requests
+from streams.deribit.subscriptions import Sequences, Subscriptions
 
+__all__ = ["Session", "SessionSettings"]
 
-@dataclass(frozen=True)
-class SessionSettings:
-    """What to subscribe to and how politely.  ``currencies`` are settlement currencies: USDC means the linear contracts."""
-
-    currencies: tuple[str, ...] = ("BTC", "ETH")
-    kinds: tuple[str, ...] = ("option", "future")
-    expiries: tuple[str, ...] = ()
-    max_expiry_days: float = 0.0
-    interval: str = "100ms"
-    client_id: str = ""
-    client_secret: str = ""
-    batch_channels: int = 250
-    credits_per_subscribe: int = 3_000
-    credits_per_request: int = 500
-    credits_burst: int = 30_000
-    credits_per_s: int = 10_000
-    heartbeat_s: int = 30
-    silence_s: float = 75.0
-    request_timeout_s: float = 10.0
-    max_attempts: int = 3
-    max_pending: int = 32
-    max_queued: int = 20_000
-    max_frame_bytes: int = 16 * 1024 * 1024
-    max_instruments: int = 20_000
-    backoff_first_s: float = 1.0
-    backoff_max_s: float = 60.0
-    seed: int = 0
+TOO_MANY_REQUESTS = 10028  # the venue ends the session
+BAD_CREDENTIALS = (13004, 13009)
+NO_ANSWER, QUEUE_FULL, NOT_CONFIRMED, CONNECTION_LOST = -1, -2, -3, -4  # our own codes of RequestFailed
+FLOOR_AFTER_FATAL_S = 10.0
+EXPIRY_GRACE_NS = 60 * NS_PER_S
+SWEEP_NS = 10 * NS_PER_S  # how often expired instruments are looked for
+N_TIMES = 16
+OVER = ("closed", "settled", "delivered", "terminated", "archivized", "deactivated")
+TRADES_A_PAGE = 1_000
 
 
 class Session:
-    """One connection after another to one venue; what it has learnt of instruments and trade sequences outlives a connection."""
+    """One connection after another to one venue.  Not for use from several threads."""
 
-    def __init__(self, settings: SessionSettings) -> None: ...
+    def __init__(self, settings: SessionSettings) -> None:
+        self._settings = settings
+        self._instruments: dict[str, InstrumentState] = {}
+        self._asked_for: set[str] = set()  # names met without a contract, asked for on this connection
+        self._sequences = Sequences(settings.max_instruments)
+        self._backoff = Backoff(settings.backoff_first_s, settings.backoff_max_s, settings.seed)
+        self._requests = Requests(
+            Credits(settings.credits_burst, settings.credits_per_s),
+            max_pending=settings.max_pending,
+            max_queued=settings.max_queued,
+            timeout_s=settings.request_timeout_s,
+        )
+        self._subscriptions = Subscriptions(settings.batch_channels, settings.max_attempts)
+        self._events: list[Event] = []
+        # The last venue times seen.  Expiry is judged by the least of them, so that one wrong time in the future drops nothing.
+        self._venue_times: deque[int] = deque(maxlen=N_TIMES)
+        self._close_reason: str | None = None
+        self._is_connected = self._was_fatal = False
+        self._last_recv_ns = self._sweep_ns = self._refresh_ns = 0
+
+    # --- what the shell calls ---
 
     def connected(self, now_ns: int) -> list[str]:
         """The socket is open: the first frames to send."""
-        raise NotImplementedError
+        self._is_connected, self._was_fatal, self._close_reason = True, False, None
+        self._last_recv_ns, self._sweep_ns = now_ns, now_ns + SWEEP_NS
+        self._subscriptions = Subscriptions(self._settings.batch_channels, self._settings.max_attempts)
+        self._asked_for.clear()
+        self._events.append(Connected(now_ns))
+        self._ask_own("public/set_heartbeat", {"interval": self._settings.heartbeat_s})
+        if self._settings.client_id:
+            self._authenticate()
+        else:
+            self._begin(now_ns)
+        return self._due(now_ns)
 
     def receive(self, frame: str | bytes, recv_ns: int) -> tuple[list[Event], list[str]]:
         """One frame from the venue: what it said, and what to send because of it.  Never raises on data."""
-        raise NotImplementedError
+        self._last_recv_ns = recv_ns
+        envelope = open_envelope(frame, self._settings.max_frame_bytes)
+        events = self.take_events()
+        frames: list[str] = []
+        match envelope:
+            case Notification(channel, data):
+                events += self._notified(notification_events(channel, data, self._newest_ns(recv_ns)), recv_ns)
+            case Answer(request_id, result, venue_ns):
+                events += self._answered(self._requests.answered(request_id), result, venue_ns, recv_ns)
+            case Refusal():
+                events += self._refused(envelope, recv_ns)
+            case Heartbeat(is_test_request=True):
+                frames.append(self._requests.send_now("public/test", {}, self._settings.credits_per_request, recv_ns))
+                events.append(Ignored("test_request"))
+            case Heartbeat():
+                events.append(Ignored("heartbeat"))
+            case Unreadable():
+                events.append(envelope)
+            case _:
+                events.append(Ignored("request"))
+        frames += self._due(recv_ns)
+        return [*events, *self.take_events()], frames
 
     def tick(self, now_ns: int) -> list[str]:
-        """Frames that are due: paced requests, retries.  Also notices silence and time-outs (events: ``take_events``)."""
-        raise NotImplementedError
+        """Frames that are due: paced requests and retries.  Notices silence, overdue answers and expiries (``take_events``)."""
+        if not self._is_connected:
+            return []
+        if now_ns - self._last_recv_ns > self._settings.silence_s * NS_PER_S:
+            self._close_reason = f"silence: nothing received for {self._settings.silence_s:g} s"
+        for query in self._requests.overdue(now_ns):
+            error = RequestFailed(query.asked.method, NO_ANSWER, "no answer in time", False, query.asked.request)
+            self._failed(query, error, now_ns, is_refusal=False)
+        if now_ns >= self._sweep_ns:
+            self._sweep_ns = now_ns + SWEEP_NS
+            self._drop_expired()
+        if now_ns >= self._refresh_ns > 0:
+            self._list_instruments(now_ns)
+        return self._due(now_ns)
 
     @property
     def next_tick_ns(self) -> int:
-        """When ``tick`` has something to do next; 0 means now."""
-        raise NotImplementedError
+        """When ``tick`` has something to do next, ns UTC; in the past: now."""
+        if not self._is_connected:
+            return FAR_FUTURE_NS
+        silence_ns = self._last_recv_ns + int(self._settings.silence_s * NS_PER_S) + 1
+        requests_ns = self._requests.next_ns(self._last_recv_ns)
+        if self._subscriptions.has_waiting:
+            requests_ns = min(requests_ns, self._last_recv_ns + NS_PER_S // 10)
+        refresh_ns = self._refresh_ns or FAR_FUTURE_NS
+        return min(silence_ns, requests_ns, self._sweep_ns, refresh_ns)
 
     def take_events(self) -> list[Event]:
-        """Events that arose outside ``receive`` (Connected, time-outs, refused requests); the next ``receive`` hands them out too."""
-        raise NotImplementedError
+        """Events that arose outside ``receive`` (Connected, time-outs, requests refused here); ``receive`` hands them out too."""
+        events, self._events = self._events, []
+        return events
 
     @property
     def close_reason(self) -> str | None:
         """Set when the socket should be closed and opened again (fatal error, silence)."""
-        raise NotImplementedError
+        return self._close_reason
 
     def disconnected(self, now_ns: int, reason: str) -> list[Event]:
-        """The socket is gone: requests of callers fail, subscriptions are forgotten, instruments and sequences are kept."""
-        raise NotImplementedError
+        """The socket is gone: callers' requests fail, subscriptions are forgotten; instruments and trade numbers are kept."""
+        events = self.take_events()
+        for query in self._requests.clear():
+            if not query.is_own:
+                asked = query.asked
+                events.append(RequestFailed(asked.method, CONNECTION_LOST, reason, False, asked.request))
+        if self._is_connected:
+            events.append(Disconnected(now_ns, self._close_reason or reason, self._subscriptions.confirmed))
+        self._is_connected = False
+        return events
 
     def reconnect_delay_s(self) -> float:
         """Seconds to wait before connecting again: exponential with jitter from the seed, reset once all is subscribed."""
-        raise NotImplementedError
+        return self._backoff.next_s(FLOOR_AFTER_FATAL_S if self._was_fatal else 0.0)
 
     @property
     def instruments(self) -> Mapping[str, InstrumentState]:
-        """Contract facts by instrument name, as last learnt."""
-        raise NotImplementedError
+        """Contract facts by instrument name, as last learnt; expired ones are gone."""
+        return MappingProxyType(self._instruments)
 
-    # Requests: queued here, sent by the next ``tick`` or ``receive`` as credits allow; answers come as events, failures as RequestFailed.
+    # --- requests of callers: queued here, sent by the next ``tick`` or ``receive`` as credits allow ---
 
     def get_time(self) -> None:
         """Ask for the venue's time: VenueTime."""
-        raise NotImplementedError
+        self._ask(Asked("public/get_time"), {})
 
     def get_instruments(self, currency: str) -> None:
         """Ask for all contracts of a settlement currency: InstrumentList; new ones that pass the filters get subscribed."""
-        raise NotImplementedError
+        self._ask(Asked("public/get_instruments", currency), {"currency": currency, "expired": False})
 
     def get_instrument(self, instrument_name: str) -> None:
         """Ask for one contract: InstrumentState."""
-        raise NotImplementedError
+        self._ask(Asked("public/get_instrument", instrument_name), {"instrument_name": instrument_name})
 
     def get_trades_by_sequence(self, instrument_name: str, first: int, last: int, request: object) -> None:
-        """Ask for trades first..last (inclusive, at most 1 000 an answer): TradePage carrying ``request``."""
-        raise NotImplementedError
+        """Ask for trades first..last (inclusive, oldest first, at most 1 000 an answer): TradePage carrying ``request``."""
+        params = {"instrument_name": instrument_name, "start_seq": first, "end_seq": last}
+        asked = Asked("public/get_last_trades_by_instrument", instrument_name, request)
+        self._ask(asked, {**params, "count": TRADES_A_PAGE, "sorting": "asc"})
 
     def get_trades_by_time(self, currency: str, kind: str, start_ms: int, end_ms: int, request: object) -> None:
         """Ask for a currency's trades of a kind ('option') between two ms UTC, oldest first, at most 1 000: TradePage."""
-        raise NotImplementedError
+        params = {"currency": currency, "kind": kind, "start_timestamp": start_ms, "end_timestamp": end_ms}
+        asked = Asked("public/get_last_trades_by_currency_and_time", currency, request)
+        self._ask(asked, {**params, "count": TRADES_A_PAGE, "sorting": "asc"})
 
     def get_delivery_prices(self, price_index: str) -> None:
         """Ask for the newest delivery prices of an index: DeliveryPrices."""
-        raise NotImplementedError
+        self._ask(
+            Asked("public/get_delivery_prices", price_index), {"index_name": price_index, "offset": 0, "count": 10}
+        )
+
+    # --- inside ---
+
+    def _ask(self, asked: Asked, params: dict[str, Any], *, is_own: bool = False) -> None:
+        query = Query(asked, params, self._settings.credits_per_request, is_own)
+        if not self._requests.put(query):
+            self._events.append(RequestFailed(asked.method, QUEUE_FULL, "the queue is full", False, asked.request))
+
+    def _ask_own(self, method: str, params: dict[str, Any], subject: str = "") -> None:
+        self._ask(Asked(method, subject), params, is_own=True)
+
+    def _authenticate(self) -> None:
+        secrets = {"client_id": self._settings.client_id, "client_secret": self._settings.client_secret}
+        self._ask_own("public/auth", {"grant_type": "client_credentials", **secrets})
+
+    def _begin(self, now_ns: int) -> None:
+        """Ask for the time, the channels that are known already, and the instruments."""
+        self._ask_own("public/get_time", {})
+        self._subscriptions.want(channels.static_channels(self._settings))
+        self._subscriptions.want(channels.channels_of(self._settings, self._instruments.values()))
+        self._list_instruments(now_ns)
+
+    def _list_instruments(self, now_ns: int) -> None:
+        self._refresh_ns = now_ns + int(self._settings.refresh_s * NS_PER_S)
+        for currency in self._settings.currencies:
+            self._ask_own("public/get_instruments", {"currency": currency, "expired": False}, currency)
+
+    def _due(self, now_ns: int) -> list[str]:
+        while batch := self._subscriptions.next_batch():
+            asked = Asked("public/subscribe")
+            cost = self._settings.credits_per_subscribe
+            if not self._requests.put(Query(asked, {"channels": list(batch)}, cost, is_own=True, channels=batch)):
+                self._subscriptions.lost(batch)
+                break
+        return self._requests.due(now_ns)
+
+    def _newest_ns(self, recv_ns: int) -> int:
+        return self._venue_times[-1] if self._venue_times else recv_ns
+
+    def _venue_now_ns(self) -> int:
+        """A venue time that has surely passed; 0 before any is known."""
+        return min(self._venue_times, default=0)
+
+    def _notified(self, events: list[Event], recv_ns: int) -> list[Event]:
+        trades = [event for event in events if isinstance(event, OptionTrade)]
+        if trades:
+            kept = [trade for trade in trades if self._passes(trade.instrument_name)]
+            others = [event for event in events if not isinstance(event, OptionTrade)]
+            filtered: list[Event] = [Ignored("trades.filtered")] if len(kept) < len(trades) else []
+            self._saw(trades[-1].ts_event_ns)
+            return [*self._sequences.gaps(kept), *kept, *filtered, *others]
+        for event in events:
+            if isinstance(event, InstrumentChange):
+                self._changed(event)
+            elif isinstance(event, OptionQuote):
+                events = [*self._inferred(event), *events]
+            if (ts_event_ns := getattr(event, "ts_event_ns", 0)) > 0:
+                self._saw(ts_event_ns)
+        return events
+
+    def _saw(self, venue_ns: int) -> None:
+        self._venue_times.append(venue_ns)
+
+    def _passes(self, instrument_name: str) -> bool:
+        return channels.passes(self._settings, instrument_name, self._venue_now_ns())
+
+    def _inferred(self, quote: OptionQuote) -> list[Event]:
+        """The contract of a quote whose instrument nobody has listed: made from its name once, and asked for."""
+        name = quote.instrument_name
+        if name in self._instruments or len(self._instruments) >= self._settings.max_instruments:
+            return []
+        state = inferred_state(name, quote.ts_event_ns)
+        if state is None:
+            return []
+        self._instruments[name] = state
+        self._ask_about(name)
+        return [state]
+
+    def _ask_about(self, instrument_name: str) -> None:
+        if instrument_name not in self._asked_for and len(self._asked_for) < self._settings.max_instruments:
+            self._asked_for.add(instrument_name)
+            self._ask_own("public/get_instrument", {"instrument_name": instrument_name}, instrument_name)
+
+    def _changed(self, change: InstrumentChange) -> None:
+        name = change.instrument_name
+        if change.state in OVER:
+            self._drop(name)
+        elif name not in self._instruments and self._passes(name):
+            self._ask_about(name)
+
+    def _learn(self, states: Iterable[InstrumentState]) -> None:
+        """Keep these contracts and subscribe to them, as far as filters and the limit allow."""
+        now_ns = self._venue_now_ns()
+        learnt: list[InstrumentState] = []
+        for state in states:
+            name = state.instrument_name
+            is_over = state.expiry_ns is not None and now_ns > state.expiry_ns + EXPIRY_GRACE_NS
+            if is_over or not self._passes(name):
+                continue
+            if name in self._instruments or len(self._instruments) < self._settings.max_instruments:
+                self._instruments[name] = state
+                learnt.append(state)
+        self._subscriptions.want(channels.channels_of(self._settings, learnt))
+
+    def _drop(self, instrument_name: str) -> None:
+        self._instruments.pop(instrument_name, None)
+        self._asked_for.discard(instrument_name)
+        self._sequences.forget(instrument_name)
+        stop = self._subscriptions.drop([channels.ticker_channel(self._settings, instrument_name)])
+        if stop:
+            self._ask_own("public/unsubscribe", {"channels": stop})
+
+    def _drop_expired(self) -> None:
+        now_ns = self._venue_now_ns()
+        over = [s for s in self._instruments.values() if s.expiry_ns and now_ns > s.expiry_ns + EXPIRY_GRACE_NS]
+        for state in over:
+            self._drop(state.instrument_name)
+
+    def _answered(self, query: Query | None, result: Any, venue_ns: int | None, recv_ns: int) -> list[Event]:
+        if query is None:
+            return answer_events(None, result, venue_ns, recv_ns)
+        asked = query.asked
+        if asked.method == "public/subscribe":
+            return self._confirmed(query, result, recv_ns)
+        if asked.method == "public/auth":
+            self._begin(recv_ns)
+            return [Ignored(answer_kind(asked.method))]
+        events = answer_events(asked._replace(sent_ns=query.sent_ns), result, venue_ns, recv_ns)
+        for i, event in enumerate(events):
+            if isinstance(event, InstrumentList):
+                self._listed(event, asked.subject)
+            elif isinstance(event, InstrumentState):
+                self._learn([event])
+            elif isinstance(event, TradePage):
+                events[i] = event._replace(trades=tuple(t for t in event.trades if self._passes(t.instrument_name)))
+        return [*events, *self._settled(recv_ns)]
+
+    def _listed(self, answer: InstrumentList, currency: str) -> None:
+        """Take a currency's whole list: what it no longer holds is over."""
+        self._learn(answer.instruments)
+        listed = {state.instrument_name for state in answer.instruments}
+        if listed:
+            known = [s for s in self._instruments.values() if s.settlement_currency == currency]
+            for state in known:
+                if state.instrument_name not in listed:
+                    self._drop(state.instrument_name)
+
+    def _confirmed(self, query: Query, result: Any, recv_ns: int) -> list[Event]:
+        confirmed = [channel for channel in result if isinstance(channel, str)] if isinstance(result, list) else []
+        given_up = self._subscriptions.confirm(query.channels, confirmed)
+        return [Ignored("subscribe answer"), *self._gave_up(given_up), *self._settled(recv_ns)]
+
+    def _gave_up(self, given_up: Iterable[str]) -> list[Event]:
+        method = "public/subscribe"
+        return [RequestFailed(method, NOT_CONFIRMED, f"{name} not confirmed", False, None) for name in given_up]
+
+    def _settled(self, recv_ns: int) -> list[Event]:
+        """Subscribed, once nothing is left to be asked or confirmed."""
+        if not self._subscriptions.is_settled or self._requests.is_asking("public/get_instruments"):
+            return []
+        new = self._subscriptions.take_new()
+        if not new:
+            return []
+        self._backoff.reset()
+        return [Subscribed(recv_ns, new)]
+
+    def _refused(self, refusal: Refusal, now_ns: int) -> list[Event]:
+        """A JSON-RPC error.  Without an id it is about the oldest subscribe: the venue could not even read the request."""
+        query = self._requests.answered(refusal.request_id)
+        if query is None and refusal.request_id is None:
+            query = self._requests.oldest("public/subscribe")
+        method = query.asked.method if query is not None else ""
+        is_fatal = refusal.code == TOO_MANY_REQUESTS or (method == "public/auth" and refusal.code in BAD_CREDENTIALS)
+        request = query.asked.request if query is not None else None
+        error = RequestFailed(method, refusal.code, refusal.message, is_fatal, request)
+        if is_fatal:
+            self._was_fatal = True
+            self._close_reason = f"error {refusal.code}: {refusal.message}"
+        if query is None:
+            return [error]
+        self._failed(query, error, now_ns, is_refusal=True)
+        return [*self.take_events(), *self._settled(now_ns)]
+
+    def _failed(self, query: Query, error: RequestFailed, now_ns: int, *, is_refusal: bool) -> None:
+        """A request came to nothing: own ones are tried again a few times, callers are told."""
+        self._events.append(error)
+        if not query.is_own or error.is_fatal:
+            return
+        if query.channels:
+            retry = self._subscriptions.refuse if is_refusal else self._subscriptions.lost
+            self._events += self._gave_up(retry(query.channels))
+        elif query.n_attempts < self._settings.max_attempts:
+            self._requests.put_later(query, now_ns + NS_PER_S * 2**query.n_attempts)
+        elif query.asked.method in ("public/get_instruments", "public/auth"):
+            self._close_reason = f"{query.asked.method} failed {query.n_attempts} times: {error.message}"
