@@ -85,19 +85,13 @@ def ingest_arguments(options: DemoOptions) -> list[str]:
 
 @contextlib.contextmanager
 def broker(bootstrap: str | None, state_dir: Path) -> Iterator[str]:
-    """The given broker; else the local one, started here if need be and then stopped again."""
+    """The given broker; else the local one, which ends with this demo if this demo has started it."""
     if bootstrap:
         yield bootstrap
         return
-    local = LocalBroker(state_dir)
-    was_running = local.status().is_running
-    say("local Apache Kafka is running" if was_running else "starting a local Apache Kafka")
-    address = local.start()
-    try:
-        yield address
-    finally:
-        if not was_running:
-            local.stop()
+    say("a local Apache Kafka")
+    with LocalBroker(state_dir, dies_with_parent=True, say=say) as local:
+        yield local.bootstrap
 
 
 def watch_while(stack: Stack, options: DemoOptions, until: Callable[[], bool]) -> None:
@@ -175,7 +169,7 @@ def wait_for_first_result(stack: Stack, latency: measure.LatencyWatch | None, wi
 
     def has_rows() -> bool:
         stack.check()
-        return any(high > 0 for _, high in kafka.watermarks(stack.bootstrap, name).values())
+        return any(end > first for first, end in kafka.watermarks(stack.bootstrap, name, range(16)).values())
 
     if not wait_until(has_rows, within_s, every_s=0.3):
         say(f"no greeks after {within_s:.0f} s; logs are in {stack.log_dir}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 
 import schemas
 from schemas import Greeks, InstrumentState, Kind, Reject, TradeGreeks
@@ -26,51 +26,18 @@ HISTOGRAM_EDGES_MS = np.geomspace(0.1, 600_000.0, 601)
 """Latency bins, 2.6 % wide each: a percentile read from them is that exact."""
 
 
-def read_whole(bootstrap: str, topic: Topic, namespace: str, idle_s: float = 30.0) -> Iterator[Message]:
-    """Every message of a topic that stands there now, partition by partition in order; stops at today's end."""
+def read_whole(bootstrap: str, topic: Topic, namespace: str) -> Iterator[Message]:
+    """Every message of a topic that stands there now, per partition in order; stops at today's end."""
     name = topics.full_name(topic, namespace)
-    consumer = kafka.reader_consumer(bootstrap)
-    try:
-        ends = {}
-        for partition in range(topic.n_partitions):
-            low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10.0)
-            if high > low:
-                ends[partition] = high
-        consumer.assign([TopicPartition(name, p, OFFSET_BEGINNING) for p in ends])
-        deadline = time.monotonic() + idle_s
-        while ends:
-            for message in consumer.consume(1_000, timeout=0.5):
-                if message.error():
-                    continue
-                deadline = time.monotonic() + idle_s
-                yield message
-                if message.offset() + 1 >= ends.get(message.partition(), 1 << 62):
-                    ends.pop(message.partition())
-            # the last offsets of a compacted topic may be gone: its position says that the end is reached
-            for position in consumer.position([TopicPartition(name, p) for p in ends]) if ends else ():
-                if position.offset >= ends[position.partition]:
-                    ends.pop(position.partition)
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{name}: nothing came for {idle_s:.0f} s, partitions {sorted(ends)} not at their end"
-                )
-    finally:
-        consumer.close()
+    yield from kafka.read_range(bootstrap, name, kafka.watermarks(bootstrap, name, range(topic.n_partitions)))
 
 
 def worker_lag(bootstrap: str, namespace: str) -> int:
     """Records of the log that the worker group has not acknowledged yet, over all partitions."""
     name = topics.full_name(topics.TICKS, namespace)
-    consumer = kafka.reader_consumer(bootstrap, group=topics.group_name(namespace))
-    try:
-        partitions = [TopicPartition(name, p) for p in range(topics.TICKS.n_partitions)]
-        lag = 0
-        for committed in consumer.committed(partitions, timeout=10.0):
-            low, high = consumer.get_watermark_offsets(committed, timeout=10.0)
-            lag += high - max(committed.offset, low)
-        return lag
-    finally:
-        consumer.close()
+    acknowledged = kafka.group_offsets(bootstrap, topics.group_name(namespace))
+    ends = kafka.watermarks(bootstrap, name, range(topics.TICKS.n_partitions))
+    return sum(end - max(acknowledged.get((name, partition), 0), first) for partition, (first, end) in ends.items())
 
 
 def wait_for_workers(bootstrap: str, namespace: str, within_s: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -28,12 +29,12 @@ def main() -> int:
         print(f"no recording at {recording}; set GREEKSTREAM_SHARED", file=sys.stderr)
         return 2
     given = kafka_bootstrap()
-    broker = None if given else LocalBroker(state_dir())
-    was_running = broker is not None and broker.status().is_running
-    bootstrap = given or broker.start()  # type: ignore[union-attr]
     namespace = "rec-april"
-    try:
+    with contextlib.ExitStack() as stack:
+        bootstrap = given or stack.enter_context(LocalBroker(state_dir(), say=print)).bootstrap
         recorded.with_topics(bootstrap, namespace)
+        if not arguments.keep:
+            stack.callback(kafka.wipe, bootstrap, namespace)
         outcome = recorded.run(
             bootstrap, namespace, recording, state_dir() / "logs" / namespace,
             since=None if arguments.full else arguments.since,
@@ -42,11 +43,6 @@ def main() -> int:
         )  # fmt: skip
         print(recorded.describe(outcome))
         return 0 if all(check.holds for check in outcome.checks) else 1
-    finally:
-        if not arguments.keep:
-            kafka.wipe(bootstrap, namespace)
-        if broker is not None and not was_running:
-            broker.stop()
 
 
 if __name__ == "__main__":
