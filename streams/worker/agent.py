@@ -1,0 +1,51 @@
+"""The Faust agent: a thin hand that passes batches to ``Work`` and stops the worker on any exception."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from mode.supervisors import CrashingSupervisor
+
+from streams.worker.work import Work
+
+
+def attach(
+    app: faust.App,
+    source_topic: str,
+    work: Work,
+    fail: Callable[[BaseException], None],
+    *,
+    max_rows: int,
+    within_s: float,
+) -> Any:
+    """Attach the pricing agent.
+
+    In        deribit.ticks.v1: keyed quotes and trades, broadcasts in-band
+    Out       greeks.v1 and its companions, to the partition of the same number
+    State     one engine per partition, bounded by its listed instruments; restored from the best checkpoint and the log
+    Order     a partition's records in offset order, without a hole; nothing promised between partitions
+    Delivery  at least once: acknowledged only at a checkpoint, after results and state are confirmed; each result carries
+              the identity of its input, so a reader can drop repeats
+    Clock     none; time is the log's
+    Fails     never on data: what cannot be priced carries a status.  An exception here is a defect (or a record of a
+              newer schema); it stops the worker before anything of the batch is acknowledged.
+    """
+    ticks = app.topic(source_topic, value_serializer="raw", key_serializer="raw", value_type=bytes, key_type=bytes)
+
+    # concurrency 1: with 2 Faust commits past a message in flight, which is then lost on SIGKILL (faust #606)
+    @app.agent(ticks, name="price", concurrency=1, supervisor_strategy=CrashingSupervisor)
+    async def price(stream: Any) -> None:
+        async for events in stream.noack_take(max_rows, within=within_s):
+            try:
+                await work.take(events)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                # Faust would acknowledge and go on; the process ends instead, and the log is read again
+                fail(error)
+                await asyncio.Event().wait()
+
+    return price

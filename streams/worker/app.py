@@ -1,0 +1,274 @@
+"""The Faust application of a worker, and its life: warm up, join, work, checkpoint, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import faust
+import structlog
+
+from streams import kafka
+from streams.partitioning import N_PARTITIONS
+from streams.worker import checkpoints
+from streams.worker.agent import attach
+from streams.worker.delivery import Delivery
+from streams.worker.engines import Engines
+from streams.worker.fence import Fence
+from streams.worker.folds import FoldMaker, load_maker
+from streams.worker.kernel import Kernel
+from streams.worker.latency import Latencies
+from streams.worker.log_reader import LogReader
+from streams.worker.restore import Restorer
+from streams.worker.settings import WorkerSettings
+from streams.worker.work import Work
+
+EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED = 0, 70, 65
+LOG_ID_EVERY_S = 30.0
+TICK_S = 0.05
+
+
+class WorkerApp(faust.App):
+    """Faust's App with hooks at the very beginning of a revocation and of an assignment.
+
+    Faust's own signals come at the end of both, after awaits in which the old generation still passes, or records of the
+    new one already arrive.
+    """
+
+    on_revoke_first: Callable[[], None]
+    on_assign_first: Callable[[Iterable[int]], None]
+
+    async def _on_partitions_revoked(self, revoked: Any) -> None:
+        self.on_revoke_first()
+        await super()._on_partitions_revoked(revoked)
+
+    async def _on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        self.on_assign_first(sorted(tp.partition for tp in assigned))
+        await super()._on_partitions_assigned(assigned, generation_id)
+
+
+def build_app(settings: WorkerSettings, data_dir: Path) -> WorkerApp:
+    """The app of one worker.  Built by a function, never at import (STREAMING, rule 9)."""
+    return WorkerApp(
+        settings.group_name,
+        broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        datadir=data_dir,
+        consumer_group_instance_id=settings.member_id,
+        consumer_auto_offset_reset="latest",
+        # its default makes a revocation wait without limit for acknowledgements that never come
+        stream_wait_empty=False,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 4),
+        broker_commit_interval=settings.commit_s,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        store="memory://",
+        cache="memory://",
+        value_serializer="raw",
+        key_serializer="raw",
+        autodiscover=False,
+        stream_buffer_maxsize=4 * settings.max_rows,
+    )
+
+
+class Worker:
+    """One process's worth of partitions."""
+
+    def __init__(self, settings: WorkerSettings, maker: FoldMaker) -> None:
+        self.settings = settings
+        self.log = structlog.get_logger().bind(worker=settings.worker_id)
+        self._loop = asyncio.get_running_loop()
+        self._failed: asyncio.Future[BaseException] = self._loop.create_future()
+        self._stop = asyncio.Event()
+        self.latencies = Latencies()
+        self.app = build_app(settings, Path(mkdtemp(prefix="greekstream-worker-")))
+        self.fence = Fence(lambda: self.app.consumer_generation_id)
+        self.kernel = Kernel(settings.slow_share, settings.slow_s, settings.slow_seed)
+        self.reader = LogReader(settings.bootstrap)
+        self.delivery = Delivery(
+            kafka.producer(settings.bootstrap),
+            settings.namespace,
+            settings.host or socket.gethostname(),
+            on_latency=self.latencies.add,
+            on_failure=lambda error: self._loop.call_soon_threadsafe(self.fail, error),
+        )
+        restorer = Restorer(settings, maker, self.reader, self.kernel, self.delivery, self.fence, self.log.info)
+        self.work = Work(self.fence, Engines(), self.delivery, restorer, self.kernel)
+        self.app.on_revoke_first = self._on_revoked
+        self.app.on_assign_first = self._on_assigned
+        self._nudge = asyncio.Event()
+        attach(
+            self.app,
+            settings.source_topic,
+            self.work,
+            self.fail,
+            max_rows=settings.max_rows,
+            within_s=settings.within_s,
+        )
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the process without acknowledging anything more."""
+        if not self._failed.done():
+            self._failed.set_result(error)
+
+    def stop(self) -> None:
+        """Ask for a graceful stop."""
+        self._stop.set()
+
+    def _on_revoked(self) -> None:
+        self.work.on_revoked()
+        self.log.info("revoked", generation=self.app.consumer_generation_id)
+
+    def _on_assigned(self, partitions: Iterable[int]) -> None:
+        self.work.on_assigned(partitions)
+        self._nudge.set()
+        self.log.info("assigned", partitions=sorted(self.fence.owned), generation=self.app.consumer_generation_id)
+
+    async def run(self) -> int:
+        """Work until stopped or failed; the process's exit status."""
+        self.delivery.start()
+        tasks = [self._guarded(loop) for loop in (self._checkpointing, self._reconciling, self._reporting)]
+        starting = asyncio.create_task(self.app.start())
+        starting.add_done_callback(self._started)
+        stopping, crashed = asyncio.create_task(self._stop.wait()), asyncio.create_task(self.app._crashed.wait())
+        await asyncio.wait({self._failed, stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            for task in tasks:
+                task.cancel()
+            return await self._leave()
+        error = self._failed.result() if self._failed.done() else self.app.crash_reason
+        return self._refuse(error)
+
+    def _guarded(self, loop: Callable[[], Any]) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(loop())
+        task.add_done_callback(self._started)
+        return task
+
+    def _started(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.fail(task.exception())  # type: ignore[arg-type]
+
+    def _refuse(self, error: BaseException | None) -> int:
+        is_refusal = type(error).__name__ == "UnknownSchema"
+        self.log.error(
+            "worker_refuses" if is_refusal else "worker_failed",
+            error=f"{type(error).__name__}: {error}",
+            what_to_do="upgrade this worker before the writers" if is_refusal else "the supervisor starts it again",
+            trace=_trace_of(error),
+        )
+        return EXIT_REFUSED if is_refusal else EXIT_FAILED
+
+    async def _leave(self) -> int:
+        """Checkpoint, acknowledge, commit, leave."""
+        self.work.is_draining = True
+        began = time.monotonic()
+        try:
+            await asyncio.wait_for(self._drain(), self.settings.stop_within_s)
+        except TimeoutError:
+            self.log.warning("stop_cut_off", after_s=self.settings.stop_within_s)
+        self.log.info("worker_stopped", after_s=round(time.monotonic() - began, 3), **asdict(self.work.counts))
+        return EXIT_STOPPED
+
+    async def _drain(self) -> None:
+        owned = sorted(self.fence.owned)
+        for events in await asyncio.gather(*(self.work.checkpoint(partition) for partition in owned)):
+            self._acknowledge(events)
+        if owned:
+            await self.app.consumer.commit()
+        await self.app.stop()
+        await self._loop.run_in_executor(None, self.delivery.close)
+
+    def _acknowledge(self, events: list[Any]) -> None:
+        for event in events:
+            event.ack()
+
+    async def _checkpointing(self) -> None:
+        every_s = self.settings.checkpoint_s
+        due = {p: checkpoints.first_due_s(p, N_PARTITIONS, time.monotonic(), every_s) for p in range(N_PARTITIONS)}
+        while True:
+            await asyncio.sleep(TICK_S)
+            now_s = time.monotonic()
+            for partition in sorted(self.fence.owned, key=due.__getitem__):
+                if due[partition] <= now_s:
+                    self._acknowledge(await self.work.checkpoint(partition))
+                    due[partition] = checkpoints.first_due_s(partition, N_PARTITIONS, time.monotonic(), every_s)
+
+    async def _reconciling(self) -> None:
+        was_restored = False
+        log_id_due_s = time.monotonic() + LOG_ID_EVERY_S
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudge.wait(), 1.0)
+            self._nudge.clear()
+            token = self.fence.token()
+            for partition in sorted(self.fence.owned):
+                await self.work.reconcile(partition, self.settings.idle_s)
+            is_restored = self.work.is_restored() and self.fence.holds(token)
+            if is_restored and not was_restored:
+                self.log.info("partitions_ready", partitions=sorted(self.fence.owned))
+            was_restored = is_restored
+            if time.monotonic() > log_id_due_s:
+                await self._check_log_id()
+                log_id_due_s = time.monotonic() + LOG_ID_EVERY_S
+
+    async def _check_log_id(self) -> None:
+        """A topic deleted and made again under a running worker would look like a log of old repeats."""
+        log_id = await self.reader.run(self.reader.log_id, self.settings.source_topic)
+        for engine in self.work.engines:  # type: ignore[attr-defined]
+            if engine.log_id != log_id:
+                raise RuntimeError(f"{self.settings.source_topic} was made anew: log_id {engine.log_id}, now {log_id}")
+
+    async def _reporting(self) -> None:
+        last_s, last_rows = time.monotonic(), 0
+        while True:
+            await asyncio.sleep(self.settings.report_s)
+            now_s, rows = time.monotonic(), self.work.counts.rows
+            self.log.info(
+                "work",
+                rows_per_s=round((rows - last_rows) / (now_s - last_s), 1),
+                kernel_s=round(self.kernel.busy_s, 3),
+                **asdict(self.work.counts),
+                **self.latencies.take(),
+            )
+            last_s, last_rows = now_s, rows
+
+
+def _trace_of(error: BaseException | None) -> list[str]:
+    import traceback
+
+    return traceback.format_exception(error)[-6:] if error is not None else []
+
+
+async def _main(settings: WorkerSettings, maker: FoldMaker) -> int:
+    worker = Worker(settings, maker)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    worker.log.info("worker_joins", group=settings.group_name, member=settings.member_id, topic=settings.source_topic)
+    return await worker.run()
+
+
+def run(settings: WorkerSettings) -> None:
+    """Run one worker; ends the process with 0 after a graceful stop, 65 when it refuses the log, else 70.
+
+    ``os._exit``: a failed worker must not commit on its way out, and threads of Kafka clients do not hold a stopped one.
+    """
+    maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
+    began = time.monotonic()
+    maker.warm_up()
+    structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
+    status = asyncio.run(_main(settings, maker))
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(status)

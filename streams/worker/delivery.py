@@ -1,0 +1,188 @@
+"""Results, checkpoints and their confirmation: one idempotent producer a worker.
+
+Results go to the partition of the same number.  Each batch sent is a ticket, confirmed when Kafka has confirmed all of
+its records; "flushed" means here that the tickets in question are confirmed.  librdkafka's own flush would wait for
+whatever else is sent meanwhile, which at full rate never ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from streams import topics
+from streams.partitioning import N_PARTITIONS
+from streams.worker.folds import Outgoing, RawRecord
+
+NS_PER_MS = 1_000_000
+POLL_S = 0.1
+QUEUE_HIGH = 100_000
+"""Messages on their way above which no new batch is begun; half of what the producer's queue holds."""
+
+
+class DeliveryFailed(RuntimeError):
+    """Kafka would not take a result: the worker stops, and what was not confirmed comes again."""
+
+
+class Ticket:
+    """A number of records on their way."""
+
+    __slots__ = ("_future", "_loop", "_n_open", "_on_done", "error")
+
+    def __init__(self, n_records: int, loop: asyncio.AbstractEventLoop, on_done: Any = None) -> None:
+        self._loop, self._n_open, self._on_done = loop, n_records, on_done
+        self._future: asyncio.Future[None] = loop.create_future()
+        self.error: str | None = None
+        if not n_records:
+            self._future.set_result(None)
+
+    def landed(self, error: Any, message: Any) -> None:
+        """Delivery report of one record.  Called in the polling thread, and nowhere else."""
+        if error is not None:
+            self.error = f"{message.topic()}[{message.partition()}]: {error}"
+        self._n_open -= 1
+        if not self._n_open:
+            if self._on_done is not None:
+                self._on_done(self)
+            # a loop that has been closed meanwhile waits for nothing
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self._future.done() and self.error is None
+
+    async def confirmed(self) -> None:
+        """Wait until all records are confirmed; DeliveryFailed when one is not."""
+        await asyncio.shield(self._future)
+        if self.error is not None:
+            raise DeliveryFailed(self.error)
+
+
+class Delivery:
+    """Sends; knows nothing of what it sends.
+
+    Parameters: ``producer`` from ``streams.kafka.producer``; ``host`` for the header; ``suffix`` of side topics;
+    ``on_latency`` gets, per batch, each result's ns from the ingest of its source to the batch's confirmation, and
+    ``on_failure`` a DeliveryFailed: both in the polling thread.
+    """
+
+    def __init__(
+        self,
+        producer: Any,
+        namespace: str,
+        host: str,
+        *,
+        suffix: str = "",
+        on_latency: Any = None,
+        on_failure: Any = None,
+    ) -> None:
+        self._producer = producer
+        self._names = {short: topics.full_name(topic, namespace, suffix) for short, topic in topics.BY_SHORT.items()}
+        self._host = host.encode()
+        self._on_latency, self._on_failure = on_latency, on_failure
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="delivery", daemon=True)
+        self.n_sent = 0
+
+    def start(self) -> None:
+        self._poller.start()
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(POLL_S)
+
+    async def room(self) -> None:
+        """Wait until the producer has room for a batch's results."""
+        while len(self._producer) > QUEUE_HIGH:
+            await asyncio.sleep(0.005)
+
+    def send(
+        self,
+        partition: int,
+        epoch: int,
+        results: Sequence[Outgoing],
+        sources: Sequence[RawRecord],
+        *,
+        is_live: bool = True,
+    ) -> Ticket:
+        """Hand results over without an await.
+
+        ``sources`` are the records they were made of, whose ingest time goes into a header; a restore is not live and
+        stays out of the worker's own figures of latency.
+        """
+        walls = {record.offset: record.ingest_wall_ns for record in sources if record.ingest_wall_ns is not None}
+        now_ns = time.time_ns()
+        ticket = Ticket(len(results), asyncio.get_running_loop(), self._done(results, walls if is_live else {}))
+        fixed = [("epoch", str(epoch).encode()), ("calc_wall_ns", str(now_ns).encode()), ("host", self._host)]
+        for result in results:
+            headers = [
+                *fixed,
+                ("source_offset", str(result.source_offset).encode()),
+                ("result_seq", str(result.result_seq).encode()),
+            ]
+            wall_ns = walls.get(result.source_offset)
+            if wall_ns is not None:
+                headers.append(("ingest_wall_ns", str(wall_ns).encode()))
+            self._produce(
+                self._names[result.topic],
+                partition,
+                result.key,
+                result.value,
+                result.ts_ns // NS_PER_MS,
+                headers,
+                ticket,
+            )
+        self.n_sent += len(results)
+        return ticket
+
+    def send_checkpoint(
+        self, topic: topics.Topic, partition: int, key: str, value: bytes | None, epoch: int, offset: int, ts_ns: int
+    ) -> Ticket:
+        """One checkpoint record; its epoch and offset stand in headers too, so that a restore need not decode all."""
+        ticket = Ticket(1, asyncio.get_running_loop(), self._done((), {}))
+        headers = [("epoch", str(epoch).encode()), ("offset", str(offset).encode()), ("host", self._host)]
+        self._produce(self._names[topic.short], partition, key.encode(), value, ts_ns // NS_PER_MS, headers, ticket)
+        return ticket
+
+    def _produce(
+        self, topic: str, partition: int, key: bytes, value: bytes | None, ts_ms: int, headers: Any, ticket: Ticket
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition, on_delivery=ticket.landed, timestamp=max(0, ts_ms), headers=headers
+                )
+                return
+            except BufferError:
+                # ``room`` keeps this rare.  No await may stand between the fence and the last record of a batch.
+                time.sleep(0.001)
+
+    def _done(self, results: Sequence[Outgoing], walls: dict[int, int]) -> Any:
+        waits = [wall for wall in (walls.get(result.source_offset) for result in results) if wall is not None]
+
+        def done(ticket: Ticket) -> None:
+            if ticket.error is not None:
+                if self._on_failure is not None:
+                    self._on_failure(DeliveryFailed(ticket.error))
+            elif waits and self._on_latency is not None:
+                now_ns = time.time_ns()
+                self._on_latency([now_ns - wall_ns for wall_ns in waits])
+
+        return done
+
+    def close(self, within_s: float = 5.0) -> int:
+        """Flush what is left (blocking: call it in an executor); returns how many records were not confirmed."""
+        n_left: int = self._producer.flush(within_s)
+        self._stopping.set()
+        return n_left
+
+
+assert topics.GREEKS.n_partitions == N_PARTITIONS, "results go to the partition of the same number"

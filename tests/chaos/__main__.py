@@ -1,0 +1,68 @@
+"""``python -m tests.chaos --seeds 10``: chaos runs on a real Kafka, one line each; ends with 1 if any is not right."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from streams import broker
+from streams import settings as settings_module
+from tests.chaos import harness, schedule
+
+HEADER = "seed   records events restarts published repeats missing differ states caught_up_s dropped abandoned holes"
+
+
+def line(seed: int, outcome: harness.Outcome) -> str:
+    v = outcome.verdict
+    return (
+        f"{seed:4d} {outcome.n_records:9d} {len(outcome.events):6d} {outcome.restarts:8d} {v.published:9d} {v.repeats:7d} "
+        f"{len(v.missing):7d} {len(v.different) + len(v.foreign):6d} {'right' if not v.wrong_states else 'WRONG':>6s} "
+        f"{outcome.caught_up_s:11.1f} {outcome.dropped:7d} {outcome.abandoned:9d} {outcome.holes:5d}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, help="how many runs")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--duration", type=float, default=30.0, help="seconds of writing")
+    parser.add_argument("--rate", type=float, default=1_500.0, help="records a second")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--events", type=int, default=8)
+    parser.add_argument("--fold", default=harness.CHECKSUM)
+    options = parser.parse_args()
+    bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
+    n_wrong = 0
+    print(HEADER, flush=True)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        for seed in range(options.first, options.first + options.seeds):
+            plan = harness.Plan(
+                seed,
+                options.duration,
+                options.rate,
+                options.workers,
+                options.events,
+                options.fold,
+                is_slow=seed % 2 == 1,
+            )
+            outcome = harness.run(bootstrap, plan, Path(folder))
+            n_wrong += not outcome.is_right
+            print(line(seed, outcome), flush=True)
+            print(
+                f"     {schedule.as_text(outcome.events)}; unexpected ends {outcome.unexpected_ends}; rss {outcome.rss_mb}",
+                flush=True,
+            )
+            if not outcome.is_right:
+                print(
+                    outcome.verdict.summary(),
+                    outcome.verdict.missing[:5],
+                    outcome.verdict.different[:5],
+                    outcome.log_tail,
+                )
+    return 1 if n_wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""A fold that shows at once any record lost, repeated or out of order: each result carries the checksum of all before it."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Sequence
+
+from streams.worker.folds import Identity, Outgoing, RawRecord
+
+NS_PER_MS = 1_000_000
+WORK_S = 0.0
+"""CPU per record, to make it cost something."""
+
+
+class ChecksumFold:
+    """State: (checksum, number of records, log time).  One result a record; a second one, a trade, for values that begin
+    with T; a row of ``latest`` every tenth record."""
+
+    def new_state(self) -> tuple[int, int, int]:
+        return (0, 0, 0)
+
+    def step(
+        self, state: tuple[int, int, int], records: Sequence[RawRecord]
+    ) -> tuple[tuple[int, int, int], list[Outgoing]]:
+        checksum, n_records, log_time_ns = state
+        out = []
+        for record in records:
+            value = record.value or b""
+            checksum, n_records = zlib.crc32(value, checksum), n_records + 1
+            log_time_ns = max(log_time_ns, int(value[1:21]))
+            body = json.dumps([record.offset, checksum, n_records]).encode()
+            topics = ["greeks"] + ["trades"] * value.startswith(b"T") + ["latest"] * (n_records % 10 == 0)
+            out += [Outgoing(topic, b"k", body, log_time_ns, record.offset, i) for i, topic in enumerate(topics)]
+        if WORK_S:
+            time.sleep(WORK_S * len(records))
+        return (checksum, n_records, log_time_ns), out
+
+    def snapshot(self, state: tuple[int, int, int]) -> bytes:
+        return json.dumps(state).encode()
+
+    def restore(self, data: bytes) -> tuple[int, int, int]:
+        checksum, n_records, log_time_ns = json.loads(data)
+        return (checksum, n_records, log_time_ns)
+
+    def log_time_ns(self, state: tuple[int, int, int]) -> int:
+        return state[2]
+
+    def is_ready(self, state: tuple[int, int, int]) -> bool:
+        return True
+
+
+class ChecksumMaker:
+    identity = Identity("checksum", "1", "any", 1)
+
+    def fold(self, partition: int, log_id: str) -> ChecksumFold:
+        return ChecksumFold()
+
+    def warm_up(self) -> None:
+        return None
+
+
+def make(bootstrap: str, namespace: str) -> ChecksumMaker:
+    return ChecksumMaker()
+
+
+def record(log_time_ns: int, serial: int, is_trade: bool) -> bytes:
+    """A record of this fold's log: kind, 20 digits of log time, anything."""
+    return b"%s%020d %d" % (b"T" if is_trade else b"Q", log_time_ns, serial)

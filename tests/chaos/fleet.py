@@ -1,0 +1,143 @@
+"""Worker processes of a test, held by pid: started, killed, stopped, woken; each writes its JSON log to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from streams.processes import die_with_parent
+
+
+class Fleet:
+    """Workers by id.  ``environ`` adds to the environment of each; a dead worker is started again by ``tend``."""
+
+    def __init__(self, bootstrap: str, namespace: str, log_dir: Path, environ: Mapping[str, str]) -> None:
+        self._environ = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, **environ}
+        self._namespace, self._log_dir = namespace, log_dir
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._frozen: dict[int, float] = {}
+        self.n_restarts = 0
+        self.unexpected_ends: list[tuple[int, int]] = []
+        self._expected: set[int] = set()
+        log_dir.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def start(self, worker_id: int) -> None:
+        with (self._log_dir / f"worker-{worker_id}.log").open("ab") as log:
+            self._processes[worker_id] = subprocess.Popen(
+                [sys.executable, "-m", "streams.cli", "worker", "--id", str(worker_id), "--namespace", self._namespace],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**self._environ, "GREEKSTREAM_WORKER_SLOW_SEED": str(worker_id)},
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process starts no thread before its children
+            )
+
+    @property
+    def ids(self) -> list[int]:
+        return sorted(self._processes)
+
+    def kill(self, worker_id: int) -> None:
+        self._signal(worker_id, signal.SIGKILL)
+
+    def terminate(self, worker_id: int) -> None:
+        self._signal(worker_id, signal.SIGTERM)
+
+    def freeze(self, worker_id: int, for_s: float) -> None:
+        """SIGSTOP now, SIGCONT by ``tend`` when the time is over."""
+        self._signal(worker_id, signal.SIGSTOP, is_end=False)
+        self._frozen[worker_id] = time.monotonic() + for_s
+
+    def _signal(self, worker_id: int, number: signal.Signals, *, is_end: bool = True) -> None:
+        if is_end:
+            self._expected.add(worker_id)
+        with contextlib.suppress(ProcessLookupError):
+            self._processes[worker_id].send_signal(number)
+
+    def tend(self) -> None:
+        """Wake those whose time is over, start the dead again.  To be called a few times a second."""
+        now_s = time.monotonic()
+        for worker_id, until_s in list(self._frozen.items()):
+            if now_s >= until_s:
+                self._signal(worker_id, signal.SIGCONT, is_end=False)
+                del self._frozen[worker_id]
+        for worker_id, process in list(self._processes.items()):
+            status = process.poll()
+            if status is not None:
+                if worker_id in self._expected:
+                    self._expected.discard(worker_id)
+                else:
+                    self.unexpected_ends.append((worker_id, status))
+                self._frozen.pop(worker_id, None)
+                self.n_restarts += 1
+                self.start(worker_id)
+
+    def stop(self, within_s: float = 20.0) -> dict[int, int]:
+        """SIGTERM to all; {worker: exit status}."""
+        for worker_id in self.ids:
+            self._signal(worker_id, signal.SIGCONT, is_end=False)
+            self.terminate(worker_id)
+        statuses = {}
+        for worker_id, process in self._processes.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(within_s)
+            if process.poll() is not None:
+                statuses[worker_id] = process.returncode
+        return statuses
+
+    def rss_mb(self) -> dict[int, float]:
+        """Resident memory of each running worker, MB."""
+        sizes = {}
+        for worker_id, process in self._processes.items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                sizes[worker_id] = round(psutil.Process(process.pid).memory_info().rss / 1e6, 1)
+        return sizes
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Log lines of all workers with this event."""
+        found = []
+        for path in sorted(self._log_dir.glob("worker-*.log")):
+            for line in path.read_text(errors="replace").splitlines():
+                with contextlib.suppress(ValueError):
+                    item = json.loads(line)
+                    if isinstance(item, dict) and item.get("event") == name:
+                        found.append(item)
+        return found
+
+    def tail(self, n_lines: int = 8) -> str:
+        return "\n".join(
+            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-n_lines:])
+            for path in sorted(self._log_dir.glob("worker-*.log"))
+        )
+
+
+def eventually(condition: Callable[[], bool], within_s: float, every_s: float = 0.1) -> bool:
+    """True once the condition holds; False when it has not within the time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_s)
+    return True

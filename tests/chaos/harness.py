@@ -1,0 +1,199 @@
+"""One chaos run: workers on a real Kafka, a log written while they are killed, and the oracle's verdict."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streams import kafka, topics
+from streams.partitioning import N_PARTITIONS
+from streams.worker.folds import FoldMaker, load_maker
+from streams.worker.log_reader import LogReader
+from tests.chaos import checksum, oracle, schedule
+from tests.chaos.fleet import Fleet, eventually
+
+TEND_S = 0.05
+CHECKSUM = "tests.chaos.checksum:make"
+
+
+class Written(NamedTuple):
+    """A record for the log."""
+
+    partition: int
+    key: bytes
+    value: bytes
+    log_time_ns: int
+
+
+@dataclass
+class Plan:
+    """A run.  ``load`` gives the records in order; they are written at ``rate`` a second over ``duration_s``."""
+
+    seed: int
+    duration_s: float = 30.0
+    rate: float = 1_500.0
+    n_workers: int = 3
+    n_events: int = 8
+    fold: str = CHECKSUM
+    is_slow: bool = False
+    settle_s: float = 90.0
+    load: Callable[[int, int], Iterator[Written]] | None = None
+    broker: Any = None
+    """Something with ``kill()`` and ``restart()``, when the run may break its broker."""
+
+
+@dataclass
+class Outcome:
+    """What a run showed."""
+
+    verdict: oracle.Verdict
+    events: list[schedule.Event]
+    n_records: int
+    caught_up_s: float
+    restarts: int
+    unexpected_ends: list[tuple[int, int]]
+    dropped: int
+    abandoned: int
+    holes: int
+    rss_mb: dict[int, float]
+    log_tail: str
+
+    @property
+    def is_right(self) -> bool:
+        return self.verdict.is_right and self.caught_up_s < float("inf")
+
+
+def checksum_load(seed: int, n_records: int) -> Iterator[Written]:
+    """Records of the checksum fold, spread over the partitions unevenly; one in ten a trade; an hour of log time."""
+    rng = random.Random(seed)
+    time_ns = 1_700_000_000_000_000_000
+    for serial in range(n_records):
+        time_ns += 3_600_000_000_000 // n_records
+        partition = min(rng.randrange(N_PARTITIONS), rng.randrange(N_PARTITIONS))
+        yield Written(partition, b"k", checksum.record(time_ns, serial, rng.random() < 0.1), time_ns)
+
+
+def run(bootstrap: str, plan: Plan, work_dir: Path) -> Outcome:
+    """Make a namespace, run the plan in it, compare, wipe it."""
+    namespace = f"chaos-{plan.seed}-{uuid.uuid4().hex[:6]}"
+    kafka.create_topics(bootstrap, namespace)
+    maker = load_maker(plan.fold, bootstrap=bootstrap, namespace=namespace)
+    environ = {"GREEKSTREAM_WORKER_FOLD": plan.fold, "GREEKSTREAM_WORKER_REPORT_S": "5"}
+    if plan.is_slow:
+        environ |= {"GREEKSTREAM_WORKER_SLOW_SHARE": "0.03", "GREEKSTREAM_WORKER_SLOW_S": "2"}
+    try:
+        with Fleet(bootstrap, namespace, work_dir / namespace, environ) as fleet:
+            return _run_in(bootstrap, namespace, plan, fleet, maker)
+    finally:
+        kafka.wipe(bootstrap, namespace)
+
+
+def _run_in(bootstrap: str, namespace: str, plan: Plan, fleet: Fleet, maker: FoldMaker) -> Outcome:
+    group = topics.group_name(namespace)
+    for worker_id in range(plan.n_workers):
+        fleet.start(worker_id)
+    opened = eventually(lambda: _n_checkpointed(fleet) == N_PARTITIONS, within_s=60.0)
+    assert opened, f"the workers did not open every partition\n{fleet.tail()}"
+    events = schedule.draw(plan.seed, plan.duration_s, plan.n_events, can_break_broker=plan.broker is not None)
+    n_records = _write_under_fire(bootstrap, namespace, plan, events, fleet)
+    began = time.monotonic()
+    reader = LogReader(bootstrap)
+    caught_up = eventually(lambda: _tended(fleet, reader, namespace, group), plan.settle_s, every_s=0.3)
+    caught_up_s = time.monotonic() - began if caught_up else float("inf")
+    sizes = fleet.rss_mb()
+    fleet.stop()
+    lines = fleet.events("work") + fleet.events("worker_stopped")
+    return Outcome(
+        oracle.check(bootstrap, namespace, maker, group),
+        events,
+        n_records,
+        round(caught_up_s, 1),
+        fleet.n_restarts,
+        fleet.unexpected_ends,
+        _peak(lines, "dropped"),
+        _peak(lines, "abandoned"),
+        _peak(lines, "holes"),
+        sizes,
+        fleet.tail(),
+    )
+
+
+def _peak(lines: list[dict[str, Any]], name: str) -> int:
+    """Sum over the workers of the highest count that each has reported (a lower bound: a kill cuts the last report)."""
+    highest: dict[int, int] = {}
+    for line in lines:
+        highest[line["worker"]] = max(highest.get(line["worker"], 0), line[name])
+    return sum(highest.values())
+
+
+def _n_checkpointed(fleet: Fleet) -> int:
+    fleet.tend()
+    return len({line["partition"] for line in fleet.events("epoch_opened")})
+
+
+def _tended(fleet: Fleet, reader: LogReader, namespace: str, group: str) -> bool:
+    """Whether a confirmed checkpoint stands at the end of every partition's log."""
+    fleet.tend()
+    source = topics.full_name(topics.TICKS, namespace)
+    for partition in range(N_PARTITIONS):
+        newest = oracle.newest_checkpoint(reader, namespace, group, partition)
+        if newest is None or newest[0] != reader.bounds(source, partition).end - 1:
+            return False
+    return True
+
+
+def _write_under_fire(bootstrap: str, namespace: str, plan: Plan, events: list[schedule.Event], fleet: Fleet) -> int:
+    """Write the log at its rate, and let the events happen when they are due."""
+    producer = kafka.producer(bootstrap)
+    source = topics.full_name(topics.TICKS, namespace)
+    records = (plan.load or checksum_load)(plan.seed, int(plan.duration_s * plan.rate))
+    due, began, n_written, next_id = list(events), time.monotonic(), 0, plan.n_workers
+    is_done = False
+    while not is_done or due:
+        elapsed_s = time.monotonic() - began
+        while due and due[0].at_s <= elapsed_s:
+            next_id = _happen(due.pop(0), fleet, plan, next_id)
+        while not is_done and n_written < elapsed_s * plan.rate:
+            record = next(records, None)
+            if record is None:
+                is_done = True
+                break
+            headers = [("ingest_wall_ns", str(time.time_ns()).encode())]
+            producer.produce(
+                source,
+                record.value,
+                record.key,
+                record.partition,
+                timestamp=record.log_time_ns // 1_000_000,
+                headers=headers,
+            )
+            n_written += 1
+        producer.poll(0)
+        fleet.tend()
+        time.sleep(TEND_S)
+    assert producer.flush(60.0) == 0, "the log could not be written"
+    return n_written
+
+
+def _happen(event: schedule.Event, fleet: Fleet, plan: Plan, next_id: int) -> int:
+    """Do it; the next free worker id."""
+    worker_id = fleet.ids[event.worker % len(fleet.ids)]
+    if event.kind == "kill":
+        fleet.kill(worker_id)
+    elif event.kind == "term":
+        fleet.terminate(worker_id)
+    elif event.kind == "pause":
+        fleet.freeze(worker_id, schedule.PAUSE_S)
+    elif event.kind == "freeze":
+        fleet.freeze(worker_id, schedule.FREEZE_S)
+    elif event.kind == "join":
+        fleet.start(next_id)
+        return next_id + 1
+    else:
+        plan.broker.restart(is_killed=event.kind == "broker_kill")
+    return next_id
