@@ -1,0 +1,286 @@
+"""Implied volatility of one option: a safeguarded root search on its out-of-the-money price.
+
+Start: the normal volatility of the price in closed form (Jäckel, "Implied Normal Volatility", 2017), taken to lognormal.
+Then Halley steps on 1/ln(price) for small prices and on ln(bound - price) near the bound, inside a bracket that every
+evaluation narrows; a step that leaves the bracket is replaced by a bisection. The quote may be in the money: parity turns
+it, at each step's own sigma, into the out-of-the-money price (for the inverse payoff parity depends on sigma).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pricers._contract import Split, constants, is_sane, split, timing
+from pricers._fixings import UnitConstants
+from pricers._jit import kernel
+from pricers._linear import linear_shape
+from pricers._valuation import EUROPEAN, INVERSE, Codes, Floats, european_timing
+from pricers.status import Status
+
+Counts = npt.NDArray[np.int32]
+
+OK = int(Status.OK)
+NO_QUOTE = int(Status.NO_QUOTE)
+BELOW_INTRINSIC = int(Status.BELOW_INTRINSIC)
+ABOVE_BOUND = int(Status.ABOVE_BOUND)
+DETERMINED = int(Status.DETERMINED)
+LOW_VEGA = int(Status.LOW_VEGA)
+CAPPED = int(Status.CAPPED)
+BAD_INPUT = int(Status.BAD_INPUT)
+NOT_CONVERGED = int(Status.NOT_CONVERGED)
+
+MAX_STEPS = 100
+LOW_VEGA_POINTS = 10.0  # half a tick worth more vol points than this: the number is noise, the band is the answer
+SMALLEST = 1e-290
+
+
+class SideValue(NamedTuple):
+    """Out-of-the-money price and parity at a sigma, with two sigma-derivatives; in units of discounted weight times forward."""
+
+    f: float
+    f1: float
+    f2: float
+    parity: float  # in-the-money minus out-of-the-money price
+    parity1: float
+    parity2: float
+
+
+class Root(NamedTuple):
+    """A solved volatility."""
+
+    sigma: float
+    code: int
+    n_steps: int
+    vega: float  # at sigma, same units per 1.00
+    value: float  # the option's own price at sigma
+
+
+@kernel
+def side_value(c: Split, side: float, sign: float, sigma: float, unit: UnitConstants, is_inverse: bool) -> SideValue:
+    """Price of the out-of-the-money ``side`` and, if the option is the other one, the parity that turns it."""
+    s = linear_shape(c.strike, side, sigma, unit)
+    return SideValue(s.f, s.sigma1, s.sigma2, 0.0 if side == sign else side * (c.strike - 1.0), 0.0, 0.0)
+
+
+@kernel
+def normal_start(price: float, k: float) -> float:
+    """Total lognormal volatility near the root: from the closed-form normal volatility of an out-of-the-money price, k = K/F."""
+    away = abs(k - 1.0)
+    if away < 1e-14:
+        total = price * math.sqrt(2.0 * math.pi)
+    else:
+        ratio = -price / away
+        if ratio < -0.001882039271:
+            g = 1.0 / (ratio - 0.5)
+            g2 = g * g
+            top = 0.032114372355 - g2 * (0.016969777977 - g2 * (2.6207332461e-3 - 9.6066952861e-5 * g2))
+            bottom = 1.0 - g2 * (0.6635646938 - g2 * (0.14528712196 - 0.010472855461 * g2))
+            x = g * (1.0 / math.sqrt(2.0 * math.pi) + top / bottom * g2)
+        else:
+            h = math.sqrt(-math.log(-ratio))
+            x = (9.4883409779 - h * (9.6320903635 - h * (0.58556997323 + 2.1464093351 * h))) / (
+                1.0 - h * (0.65174820867 + h * (1.5120247828 + 6.6437847132e-5 * h))
+            )
+        total = away / abs(x) * (abs(math.log(k)) / away)
+    return min(total * (1.0 + total * total / 24.0), 4.0)
+
+
+@kernel
+def halley_step(target: float, v: SideValue, quote: float, bound: float) -> float:
+    """Change of sigma towards ``v.f = quote - v.parity`` (= target > 0), on the transform that is straightest there."""
+    target1 = -v.parity1
+    target2 = -v.parity2
+    if v.f < 0.5 * bound or target < 0.5 * bound:
+        # 1 / ln(price / (2 bound)): nearly straight in sigma² for small prices, no pole below the bound.
+        lf = math.log(0.5 * v.f / bound)
+        lt = math.log(0.5 * target / bound)
+        uf = v.f1 / v.f
+        ut = target1 / target
+        uf2 = v.f2 / v.f - uf * uf
+        ut2 = target2 / target - ut * ut
+        miss = 1.0 / lf - 1.0 / lt
+        slope = -uf / (lf * lf) + ut / (lt * lt)
+        bend = (2.0 * uf * uf / lf - uf2) / (lf * lf) - (2.0 * ut * ut / lt - ut2) / (lt * lt)
+    else:
+        rf = bound - v.f
+        rt = bound - target
+        miss = math.log(rt / rf)
+        slope = v.f1 / rf - target1 / rt
+        bend = v.f2 / rf + (v.f1 / rf) ** 2 - target2 / rt - (target1 / rt) ** 2
+    newton = -miss / slope
+    correction = 1.0 + 0.5 * newton * bend / slope
+    return newton / min(max(correction, 0.5), 2.0)
+
+
+@kernel
+def root(
+    quote: float,
+    c: Split,
+    sign: float,
+    unit: UnitConstants,
+    is_inverse: bool,
+    start: float,
+    total_max: float,
+    tolerance: float,
+) -> Root:
+    """Solve the option's price for sigma. ``quote`` in units of discounted weight times forward, within its bounds.
+
+    ``start`` is a sigma, or nan for the closed-form start. Converges when a Halley step is below sqrt(tolerance): its error
+    is then of third order, far below tolerance itself.
+    """
+    k = c.strike
+    side = 1.0 if k >= 1.0 else -1.0
+    bound = 1.0 if side > 0.0 else k
+    low = 0.0
+    high = total_max / unit.deviation
+    sigma = start
+    if not sigma > 0.0:
+        guess = quote if side == sign else quote - side * (k - 1.0)
+        sigma = normal_start(guess, k) / unit.deviation if guess > 0.0 else 0.1 * high
+    sigma = min(sigma, high)
+    enough = math.sqrt(tolerance)
+    is_done = False
+    for n_steps in range(1, MAX_STEPS + 1):
+        v = side_value(c, side, sign, sigma, unit, is_inverse)
+        target = quote - v.parity
+        vega = v.f1 + v.parity1
+        if is_done:
+            return Root(sigma, OK, n_steps - 1, vega, v.f + v.parity)
+        is_usable = v.f > SMALLEST and target > SMALLEST and v.f < bound and target < bound and vega > 0.0
+        if vega > 0.0 and v.f >= target:
+            high = sigma
+        else:
+            low = sigma
+            if sigma >= high:
+                return Root(np.nan, CAPPED, n_steps, vega, np.nan)
+        step = halley_step(target, v, quote, bound) if is_usable else np.nan
+        following = sigma + step
+        if abs(step) <= enough * sigma:
+            sigma = following
+            is_done = True
+        elif low < following < high:
+            sigma = following
+        elif following >= high and high * unit.deviation >= total_max and low < high:
+            sigma = high
+        else:
+            sigma = 0.5 * (low + high)
+            if high - low <= tolerance * high:
+                return Root(np.nan, BELOW_INTRINSIC if v.f > target else NOT_CONVERGED, n_steps, vega, np.nan)
+    return Root(np.nan, NOT_CONVERGED, MAX_STEPS, np.nan, np.nan)
+
+
+@kernel
+def limits(c: Split, sign: float, is_inverse: bool) -> tuple[float, float]:
+    """Least price (limit for sigma to 0) and a bound that no price reaches, in units of discounted weight times forward."""
+    if sign > 0.0:
+        return max(1.0 - c.strike, 0.0), 1.0
+    return max(c.strike - 1.0, 0.0), c.strike
+
+
+@kernel
+def implied_batch(
+    inputs: tuple[Floats, ...], payoff: int, engine: int, answers: Floats, status: Codes, counts: Counts
+) -> None:
+    """Implied volatilities of a batch: ``answers`` (4, n) is sigma, low, high, price at sigma. Each depends on its inputs alone.
+
+    ``inputs``: price_usd, forward, strike, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate,
+    carry, tick_usd, total_vol_max, tolerance.
+    """
+    (
+        price_usd,
+        forward,
+        strike,
+        option_sign,
+        next_fixing_s,
+        interval_s,
+        n_fixings,
+        n_fixed,
+        running_sum,
+        rate,
+        carry,
+        tick_usd,
+        total_vol_max,
+        tolerance,
+    ) = inputs
+    is_inverse = payoff == INVERSE and engine != EUROPEAN
+    t = timing(1.0, 0.0, 1)
+    unit = constants(t, 0.0)
+    key = (-1.0, -1.0, -1.0, 0.0)
+    for i in range(forward.size):
+        for row in range(4):
+            answers[row, i] = np.nan
+        counts[i] = 0
+        n = n_fixings[i]
+        past = running_sum[i]
+        sign = option_sign[i]
+        price = price_usd[i]
+        if not (
+            is_sane(
+                forward[i], strike[i], sign, next_fixing_s[i], interval_s[i], n, n_fixed[i], past, rate[i], carry[i]
+            )
+            and total_vol_max[i] > 0.0
+            and tolerance[i] > 0.0
+            and not tick_usd[i] < 0.0
+        ):
+            status[i] = BAD_INPUT
+            continue
+        if not price > 0.0:
+            status[i] = NO_QUOTE
+            continue
+        here = (next_fixing_s[i], interval_s[i], n - n_fixed[i], carry[i])
+        if here != key:
+            key = here
+            t = timing(next_fixing_s[i], interval_s[i], int(n - n_fixed[i]))
+            if engine == EUROPEAN:
+                t = european_timing(t)
+            unit = constants(t, carry[i])
+        if engine == EUROPEAN:
+            n = 1.0
+            past = 0.0
+        if t.n_live == 0:
+            status[i] = DETERMINED
+            continue
+        c = split(forward[i], strike[i], n, past, rate[i], t.n_due, unit)
+        if c.strike <= 0.0:
+            status[i] = DETERMINED
+            continue
+        usd = c.discount * c.weight * forward[i]
+        quote = price / usd
+        least, bound = limits(c, sign, is_inverse)
+        if quote <= least:
+            status[i] = BELOW_INTRINSIC
+            continue
+        if quote >= bound:
+            status[i] = ABOVE_BOUND
+            continue
+        r = root(quote, c, sign, unit, is_inverse, np.nan, total_vol_max[i], tolerance[i])
+        status[i] = r.code
+        counts[i] = r.n_steps
+        if r.code != OK:
+            continue
+        answers[0, i] = r.sigma
+        answers[3, i] = r.value * usd
+        half_tick = 0.5 * tick_usd[i] / usd
+        if half_tick >= 0.0:
+            for row in range(1, 3):
+                moved = quote - half_tick if row == 1 else quote + half_tick
+                if least < moved < bound:
+                    shift = moved - quote
+                    start = r.sigma + shift / r.vega
+                    other = root(
+                        moved,
+                        c,
+                        sign,
+                        unit,
+                        is_inverse,
+                        start if start > 0.5 * r.sigma else np.nan,
+                        total_vol_max[i],
+                        tolerance[i],
+                    )
+                    answers[row, i] = other.sigma
+            if 0.01 * LOW_VEGA_POINTS * r.vega < half_tick:
+                status[i] = LOW_VEGA

@@ -1,0 +1,22 @@
+"""Which code prices: a hash of this package's sources."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def source_hash() -> str:
+    """Hex digest of the package's Python sources, 16 digits: changes whenever any of them does.
+
+    Numba's disk cache looks at the compiled function's own file only; keyed by this, ``NUMBA_CACHE_DIR`` is never stale.
+    """
+    digest = hashlib.sha256()
+    sources = sorted(
+        (item for item in files(__package__).iterdir() if item.name.endswith(".py")), key=lambda item: item.name
+    )
+    for item in sources:
+        digest.update(item.name.encode() + b"\0" + item.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,229 @@
+"""The public functions: greeks and implied volatilities of settlement-average and European options.
+
+Everything broadcasts; results are NamedTuples of arrays of the broadcast shape (0-d for scalars). Data never raises: bad input
+gets nan and a status. A wrong call (unknown engine, shapes that do not broadcast) raises ``ValueError`` with what would be right.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pricers._implied import implied_batch
+from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, value_batch
+
+Array = npt.NDArray[np.float64]
+
+ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN}
+PLANNED_ENGINES = ("qmc", "paths")
+PAYOFFS = {"linear": LINEAR, "inverse": INVERSE}
+DEFAULT_ENGINE = "closed_form"
+
+
+class QmcSettings(NamedTuple):
+    """Points of ``engine="qmc"``: 2^m_points in all, split evenly over n_scrambles independent scrambles."""
+
+    m_points: int = 6
+    n_scrambles: int = 8
+    n_dimensions: int = 3
+    seed: int = 20230413
+
+
+class Valuation(NamedTuple):
+    """Values per one coin of notional, in USD; float64 arrays, ``status`` int8."""
+
+    price_usd: Array
+    """USD per coin, of the linear and of the inverse payoff."""
+    std_error: Array
+    """USD; nan where the engine is deterministic."""
+    delta: Array
+    """d price / d forward, coin per coin; the running sum is held."""
+    gamma: Array
+    """d delta / d forward, per USD."""
+    vega: Array
+    """d price / d sigma, USD per 1.00."""
+    theta_per_year: Array
+    """d price / d calendar time between fixings, USD per year."""
+    rho: Array
+    """t_N (forward delta - price), USD per 1.00: rate up, forward with it, carry held."""
+    vanna: Array
+    """d delta / d sigma, per 1.00."""
+    charm_per_year: Array
+    """d delta / d calendar time between fixings, per year."""
+    volga: Array
+    """d vega / d sigma, USD per 1.00²."""
+    roll_delta_per_fixing: Array
+    """Delta after the next fixing is taken at the forward, time held, minus delta now; 0 before the window."""
+    status: npt.NDArray[np.int8]
+    """``Status``."""
+
+
+class ImpliedVol(NamedTuple):
+    """Implied volatilities; nan with a status where there is none."""
+
+    sigma: Array
+    """Per year, fraction."""
+    status: npt.NDArray[np.int8]
+    """``Status``."""
+    sigma_low: Array
+    """At price - tick/2; nan where that price has no volatility (or no tick was given)."""
+    sigma_high: Array
+    """At price + tick/2, likewise."""
+    price_at_sigma_usd: Array
+    """The model's price at sigma, USD: equals the quote up to rounding."""
+    n_iterations: npt.NDArray[np.int32]
+    """Model evaluations of the search."""
+
+
+def value_options(
+    *,
+    forward: npt.ArrayLike,
+    strike: npt.ArrayLike,
+    sigma: npt.ArrayLike,
+    option_sign: npt.ArrayLike,
+    next_fixing_s: npt.ArrayLike,
+    interval_s: npt.ArrayLike,
+    n_fixings: npt.ArrayLike,
+    n_fixed: npt.ArrayLike = 0,
+    running_sum: npt.ArrayLike = 0.0,
+    payoff: str = "linear",
+    engine: str = DEFAULT_ENGINE,
+    rate: npt.ArrayLike = 0.0,
+    carry: npt.ArrayLike = 0.0,
+    qmc: QmcSettings | None = None,
+) -> Valuation:
+    """Price and greeks of options on the average of their fixings.
+
+    Parameters
+    ----------
+    forward : USD per coin, > 0: mean of every remaining fixing at carry 0; in general E[S_t] = forward exp(carry t).
+    strike : USD per coin, >= 0.
+    sigma : per year, fraction, >= 0.
+    option_sign : +1 call, -1 put.
+    next_fixing_s, interval_s : the remaining fixings come at max(0, next_fixing_s + j interval_s) seconds from now.
+    n_fixings, n_fixed, running_sum : fixings in all, those known, and their sum (USD).
+    payoff : "linear" max(±(A - K), 0) USD, or "inverse" max(±(A - K), 0) / A coin, here in USD: times the last fixing.
+    engine : "closed_form", or "european" (Black-76 on the last fixing's time; the average is ignored, so both payoffs agree).
+    rate, carry : per year, continuous.
+    qmc : settings of the engine "qmc"; no other engine looks at it.
+
+    Returns
+    -------
+    Valuation of arrays of the broadcast shape.
+    """
+    engine_code, payoff_code = _codes(engine, payoff)
+    shape, columns = _broadcast(
+        forward=forward,
+        strike=strike,
+        sigma=sigma,
+        option_sign=option_sign,
+        next_fixing_s=next_fixing_s,
+        interval_s=interval_s,
+        n_fixings=n_fixings,
+        n_fixed=n_fixed,
+        running_sum=running_sum,
+        rate=rate,
+        carry=carry,
+    )
+    values = np.empty((N_COLUMNS, columns[0].size))
+    status = np.empty(columns[0].size, dtype=np.int8)
+    value_batch(columns, payoff_code, engine_code, values, status)
+    price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = (row.reshape(shape) for row in values)
+    return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
+
+
+def implied_vols(
+    *,
+    price_usd: npt.ArrayLike,
+    forward: npt.ArrayLike,
+    strike: npt.ArrayLike,
+    option_sign: npt.ArrayLike,
+    next_fixing_s: npt.ArrayLike,
+    interval_s: npt.ArrayLike,
+    n_fixings: npt.ArrayLike,
+    n_fixed: npt.ArrayLike = 0,
+    running_sum: npt.ArrayLike = 0.0,
+    payoff: str = "linear",
+    engine: str = DEFAULT_ENGINE,
+    rate: npt.ArrayLike = 0.0,
+    carry: npt.ArrayLike = 0.0,
+    qmc: QmcSettings | None = None,
+    tick_usd: npt.ArrayLike = np.nan,
+    total_vol_max: npt.ArrayLike = 6.0,
+    tolerance: npt.ArrayLike = 1e-10,
+) -> ImpliedVol:
+    """Volatility at which the model's price is the quote; the parameters of ``value_options`` and:
+
+    Parameters
+    ----------
+    price_usd : the quote, USD per coin, in or out of the money; nan, 0 or less is NO_QUOTE.
+    tick_usd : price tick, USD per coin: gives the band sigma_low .. sigma_high and LOW_VEGA. nan: neither.
+    total_vol_max : limit on sigma times the deviation of the remaining average; beyond it CAPPED.
+    tolerance : relative, of sigma.
+
+    Returns
+    -------
+    ImpliedVol of arrays of the broadcast shape.
+    """
+    engine_code, payoff_code = _codes(engine, payoff)
+    shape, columns = _broadcast(
+        price_usd=price_usd,
+        forward=forward,
+        strike=strike,
+        option_sign=option_sign,
+        next_fixing_s=next_fixing_s,
+        interval_s=interval_s,
+        n_fixings=n_fixings,
+        n_fixed=n_fixed,
+        running_sum=running_sum,
+        rate=rate,
+        carry=carry,
+        tick_usd=tick_usd,
+        total_vol_max=total_vol_max,
+        tolerance=tolerance,
+    )
+    size = columns[0].size
+    answers = np.empty((4, size))
+    status = np.empty(size, dtype=np.int8)
+    counts = np.empty(size, dtype=np.int32)
+    implied_batch(columns, payoff_code, engine_code, answers, status, counts)
+    sigma, low, high, price = (row.reshape(shape) for row in answers)
+    return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
+
+
+def warm_up() -> None:
+    """Compile (or load from cache) every specialisation, so that the first batch is as fast as the next."""
+    one = np.ones(1)
+    for engine in ENGINES:
+        for payoff in PAYOFFS:
+            found = value_options(
+                forward=one, strike=one, sigma=one, option_sign=1, next_fixing_s=3600.0, interval_s=4.0, n_fixings=450,
+                payoff=payoff, engine=engine,
+            )  # fmt: skip
+            implied_vols(
+                price_usd=found.price_usd, forward=one, strike=one, option_sign=1, next_fixing_s=3600.0, interval_s=4.0,
+                n_fixings=450, payoff=payoff, engine=engine,
+            )  # fmt: skip
+
+
+def _codes(engine: str, payoff: str) -> tuple[int, int]:
+    """Kernel codes of an engine's and a payoff's name."""
+    if engine not in ENGINES:
+        reason = "is not built yet" if engine in PLANNED_ENGINES else "is unknown"
+        raise ValueError(f"engine {engine!r} {reason}; there are {', '.join(map(repr, ENGINES))}")
+    if payoff not in PAYOFFS:
+        raise ValueError(f"payoff {payoff!r} is unknown; there are {', '.join(map(repr, PAYOFFS))}")
+    return ENGINES[engine], PAYOFFS[payoff]
+
+
+def _broadcast(**arguments: npt.ArrayLike) -> tuple[tuple[int, ...], tuple[Array, ...]]:
+    """The broadcast shape, and every argument as a contiguous float64 vector of it."""
+    arrays = [np.asarray(argument, dtype=np.float64) for argument in arguments.values()]
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(arguments, arrays, strict=True) if array.ndim)
+        raise ValueError(f"shapes do not broadcast: {shapes}; give scalars or arrays of one shape") from None
+    return shape, tuple(np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1) for array in arrays)
