@@ -172,6 +172,10 @@ class LocalBroker:
         with self._locked():
             state = self._read_state()
             process = self._process(state)
+            if process is not None and self.port and self.port != state["port"]:
+                raise BrokerError(
+                    f"the broker runs at port {state['port']}; to move it: greekstream broker stop, then start --port"
+                )
             if process is not None and self._wait_until_answering(process, state):
                 return f"127.0.0.1:{state['port']}"
             if state.get("pid"):

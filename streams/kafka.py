@@ -1,25 +1,12 @@
-"""Thin functions over confluent-kafka: clients with the project's settings, topics, offsets, bounded reads.
+"""What the rest of the project needs of Kafka, in one name space; no other module calls librdkafka's constructors.
 
-What the rest of the project needs of Kafka is imported from here; the parts live in ``kafka_clients`` (producer,
-consumer, admin), ``kafka_topics`` (make, compare, wipe) and ``kafka_schemas`` (writer schemas in ``schemas.v1``).
+``kafka_clients``  producer, consumer, admin: the project's settings
+``kafka_topics``   make, compare, mend and wipe the topics of a namespace
+``kafka_offsets``  ids, offsets, groups, bounded reads
+``kafka_schemas``  writer schemas in ``schemas.v1``
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator, Mapping
-
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import OffsetSpec
-
 from streams.kafka_clients import (
-    REQUEST_TIMEOUT_S,
     KafkaUnreachable,
     RateLimited,
     admin,
@@ -27,9 +14,10 @@ from streams.kafka_clients import (
     list_groups,
     producer,
     reader_consumer,
-    results,
     topic_names,
 )
+from streams.kafka_offsets import group_offsets, group_state, offsets_for_time, read_range, topic_id, watermarks
+from streams.kafka_schemas import publish_schemas, published_schemas, resolver
 from streams.kafka_topics import config_differences, create_topics, repair_topics, wipe
 
 __all__ = [
@@ -44,99 +32,14 @@ __all__ = [
     "list_groups",
     "offsets_for_time",
     "producer",
+    "publish_schemas",
+    "published_schemas",
     "read_range",
     "reader_consumer",
     "repair_topics",
+    "resolver",
     "topic_id",
     "topic_names",
     "watermarks",
     "wipe",
 ]
-
-# Errors a consumer reports while a broker is away and then gets over by itself.
-_PASSING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
-
-
-def topic_id(bootstrap: str, topic_name: str) -> str:
-    """Kafka's id of the topic (``log_id``): a topic deleted and made again has another.  KeyError if there is none."""
-    try:
-        description = results(admin(bootstrap).describe_topics(TopicCollection([topic_name])))[topic_name]
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise KeyError(f"no topic {topic_name} at {bootstrap}") from error
-        raise
-    return str(description.topic_id)
-
-
-def _list_offsets(bootstrap: str, topic_name: str, partitions: Iterable[int], spec: OffsetSpec) -> dict[int, int]:
-    request = {TopicPartition(topic_name, partition): spec for partition in partitions}
-    answers = results(admin(bootstrap).list_offsets(request)) if request else {}
-    return {key.partition: answer.offset for key, answer in answers.items()}
-
-
-def watermarks(bootstrap: str, topic_name: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """{partition: (offset of the first record, offset the next one will get)}."""
-    partitions = list(partitions)
-    first = _list_offsets(bootstrap, topic_name, partitions, OffsetSpec.earliest())
-    end = _list_offsets(bootstrap, topic_name, partitions, OffsetSpec.latest())
-    return {partition: (first[partition], end[partition]) for partition in partitions}
-
-
-def offsets_for_time(bootstrap: str, topic_name: str, partitions: Iterable[int], time_ms: int) -> dict[int, int]:
-    """{partition: offset of the first record at or after ``time_ms`` (Kafka time), or the end when none is}."""
-    partitions = list(partitions)
-    found = _list_offsets(bootstrap, topic_name, partitions, OffsetSpec.for_timestamp(time_ms))
-    open_ended = [partition for partition, offset in found.items() if offset < 0]
-    return found | _list_offsets(bootstrap, topic_name, open_ended, OffsetSpec.latest())
-
-
-def group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
-    """{(topic name, partition): committed offset}; partitions without a commit are left out."""
-    request = [ConsumerGroupTopicPartitions(group)]
-    answer = results(admin(bootstrap).list_consumer_group_offsets(request), allowed=(KafkaError.GROUP_ID_NOT_FOUND,))
-    committed = answer[group].topic_partitions if answer[group] is not None else []
-    return {(item.topic, item.partition): item.offset for item in committed if item.offset >= 0}
-
-
-def group_state(bootstrap: str, group: str) -> tuple[str, int]:
-    """(state in lower case, number of members); ("dead", 0) for a group that does not exist."""
-    answer = results(admin(bootstrap).describe_consumer_groups([group]), allowed=(KafkaError.GROUP_ID_NOT_FOUND,))[
-        group
-    ]
-    return (answer.state.name.lower(), len(answer.members)) if answer is not None else ("dead", 0)
-
-
-def read_range(
-    bootstrap: str, topic_name: str, ranges: Mapping[int, tuple[int, int]], timeout_s: float = REQUEST_TIMEOUT_S
-) -> Iterator[Message]:
-    """Messages of each partition from its first offset up to, not including, its last; per partition in order.
-
-    Ends when each partition has reached its end, holes of compaction included.  KafkaUnreachable when nothing comes for
-    ``timeout_s``.
-    """
-    left = {partition: end for partition, (first, end) in ranges.items() if end > first}
-    if not left:
-        return
-    consumer = reader_consumer(bootstrap, enable_partition_eof=True)
-    try:
-        consumer.assign([TopicPartition(topic_name, partition, ranges[partition][0]) for partition in left])
-        while left:
-            batch = consumer.consume(500, timeout_s)
-            if not batch:
-                raise KafkaUnreachable(f"nothing from {topic_name} at {bootstrap} for {timeout_s:.0f} s")
-            for message in batch:
-                partition, error = message.partition(), message.error()
-                if error is None:
-                    if message.offset() < left.get(partition, 0):
-                        yield message
-                    next_offset = message.offset() + 1
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    next_offset = message.offset()
-                elif error.retriable() or error.code() in _PASSING:
-                    continue
-                else:
-                    raise KafkaException(error)
-                if next_offset >= left.get(partition, 0):
-                    left.pop(partition, None)
-    finally:
-        consumer.close()

@@ -53,6 +53,17 @@ def _wait_for_leaders(bootstrap: str, names: Sequence[str]) -> None:
         time.sleep(0.05)
 
 
+def _wait_until_gone(bootstrap: str, names: Sequence[str]) -> None:
+    """A broker's metadata lag a deletion by a moment, in which a topic of that name would pass for existing."""
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while left := set(names) & set(topic_names(bootstrap)):
+        if time.monotonic() > deadline:
+            raise KafkaUnreachable(
+                f"topics still there {REQUEST_TIMEOUT_S:.0f} s after deletion: {', '.join(sorted(left))}"
+            )
+        time.sleep(0.02)
+
+
 def config_differences(
     bootstrap: str, namespace: str = "", profile: str = "local", *, suffix: str = "", only: Sequence[Topic] = topics.NOW
 ) -> dict[str, dict[str, tuple[str, str]]]:
@@ -105,6 +116,7 @@ def wipe(bootstrap: str, namespace: str, *, group_wait_s: float = 0.0) -> list[s
     names = [name for name in topic_names(bootstrap) if name.startswith(prefix)]
     if names:
         results(client.delete_topics(names), allowed=gone)
+        _wait_until_gone(bootstrap, names)
     groups = [g for g in list_groups(bootstrap) if g.startswith(prefix)]
     deadline = time.monotonic() + group_wait_s
     while groups:
