@@ -15,6 +15,8 @@ settings.register_profile(
 settings.register_profile("nightly", max_examples=20_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
+pytest_plugins = ["tests.kafka_fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
