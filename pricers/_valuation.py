@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from pricers._contract import Split, Timing, constants, is_sane, split, timing
 from pricers._fixings import UnitConstants
+from pricers._inverse import InverseShape, inverse_shape, settled_shape
 from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, linear_shape
 from pricers.status import Status
@@ -80,6 +81,45 @@ def linear_greeks(forward: float, sigma: float, rate: float, carry: float, time:
 
 
 @kernel
+def inverse_greeks(
+    forward: float, sigma: float, rate: float, carry: float, time: float, discount: float, f: InverseShape
+) -> Greeks:
+    """Greeks of the inverse payoff from its shape."""
+    level = discount * math.exp(carry * time)  # B
+    half_variance = 0.5 * sigma * sigma
+    price = level * forward * f.j
+    delta = level * (f.j - f.l1)
+    held_delta = level * (f.j - f.u1)
+    theta = rate * price - carry * forward * held_delta - half_variance * level * forward * f.u2
+    charm = rate * delta - carry * (held_delta - level * (f.l1 - f.u1_l)) - half_variance * level * (f.u2 - f.u2_l)
+    return Greeks(
+        price,
+        delta,
+        level * f.l2 / forward,
+        level * forward * f.sigma1,
+        theta,
+        time * (forward * delta - price),
+        level * (f.sigma1 - f.l1_sigma1),
+        charm,
+        level * forward * f.sigma2,
+    )
+
+
+@kernel
+def certain_greeks(forward: float, sign: float, rate: float, carry: float, time: float, c: Split) -> Greeks:
+    """Linear payoff with k <= 0: a call is exercised and worth its parity, a put is worth nothing."""
+    if sign < 0.0:
+        return Greeks(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    level = c.discount * c.weight
+    price = level * forward * (1.0 - c.strike)
+    delta = level * (1.0 + c.due)
+    theta = rate * price - carry * forward * level
+    return Greeks(
+        price, delta, 0.0, 0.0, theta, time * (forward * delta - price), 0.0, rate * delta - carry * level, 0.0
+    )
+
+
+@kernel
 def known_greeks(
     forward: float, strike: float, sign: float, n: float, past: float, n_due: int, is_inverse: bool
 ) -> Greeks:
@@ -117,28 +157,12 @@ def live_greeks(
     is_inverse: bool,
 ) -> tuple[int, Greeks]:
     """Status and greeks of an option that has at least one live fixing."""
+    if is_inverse:
+        code = DETERMINED if c.strike <= 0.0 or sigma == 0.0 else OK
+        g = settled_shape(c, sign) if sigma == 0.0 else inverse_shape(c, sign, sigma, unit)
+        return code, inverse_greeks(forward, sigma, rate, carry, unit.last_time, c.discount, g)
     if c.strike <= 0.0:
-        f = far_shape(c.strike, sign, True)
-        safe = Split(1.0, 0.0, c.past, c.weight, c.discount)
-        level = c.discount * c.weight
-        price = level * forward * f.f
-        # k f_k with k = 0 allowed: d/dF of F (1 - k) is 1 + s.
-        exercised = 1.0 if sign > 0.0 else 0.0
-        delta = level * (1.0 + c.due) * exercised
-        held = level * exercised
-        theta = rate * price - carry * forward * held
-        time = unit.last_time
-        return DETERMINED, Greeks(
-            price,
-            delta,
-            0.0 * safe.due,
-            0.0,
-            theta,
-            time * (forward * delta - price),
-            0.0,
-            rate * delta - carry * held,
-            0.0,
-        )
+        return DETERMINED, certain_greeks(forward, sign, rate, carry, unit.last_time, c)
     if sigma == 0.0:
         f = far_shape(c.strike, sign, c.strike < 1.0)
         return DETERMINED, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f)
