@@ -1,0 +1,72 @@
+"""Runs and cuts: a partition's state takes only the next offset."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.worker.engines import Cut, Run, contiguous_runs, cut, ingest_wall_of
+
+
+def event(partition: int, offset: int, generation: int = 1) -> Any:
+    return SimpleNamespace(message=SimpleNamespace(partition=partition, offset=offset, generation_id=generation))
+
+
+def admits(partition: int, generation: int | None) -> bool:
+    return generation == 1
+
+
+def test_runs_keep_order_and_break_at_holes_and_steps_back() -> None:
+    events = [event(0, 5), event(1, 9), event(0, 6), event(0, 8), event(0, 9), event(0, 2)]
+    runs = contiguous_runs(events, admits)
+    assert [(run.partition, run.first, run.last) for run in runs] == [(0, 5, 6), (0, 8, 9), (0, 2, 2), (1, 9, 9)]
+
+
+def test_a_fenced_record_in_the_middle_breaks_the_run() -> None:
+    runs = contiguous_runs([event(0, 5), event(0, 6, generation=0), event(0, 7)], admits)
+    assert [(run.first, run.last) for run in runs] == [(5, 5), (7, 7)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 1))))
+def test_runs_hold_every_admitted_event_once_in_its_partitions_order(items: list[tuple[int, int, int]]) -> None:
+    events = [event(*item) for item in items]
+    runs = contiguous_runs(events, admits)
+    for partition in range(3):
+        wanted = [e for e in events if e.message.partition == partition and e.message.generation_id == 1]
+        assert [e for run in runs if run.partition == partition for e in run.events] == wanted
+    for run in runs:
+        offsets = [e.message.offset for e in run.events]
+        assert offsets == list(range(run.first, run.last + 1))
+
+
+@pytest.mark.parametrize(
+    ("offset", "first", "last", "want"),
+    [
+        (9, 10, 12, Cut(0, False)),
+        (10, 10, 12, Cut(1, False)),
+        (12, 10, 12, Cut(3, False)),
+        (40, 10, 12, Cut(3, False)),
+        (8, 10, 12, Cut(0, True)),
+        (-1, 0, 2, Cut(0, False)),
+    ],
+)
+def test_cut_skips_what_is_known_and_never_steps_over_a_hole(offset: int, first: int, last: int, want: Cut) -> None:
+    assert cut(offset, Run(0, [event(0, o) for o in range(first, last + 1)])) == want
+
+
+@pytest.mark.parametrize(
+    ("headers", "want"),
+    [
+        ([("host", b"a"), ("ingest_wall_ns", b"17")], 17),
+        ({"ingest_wall_ns": b"17"}, 17),
+        ([("ingest_wall_ns", b"soon")], None),
+        ([("ingest_wall_ns", None)], None),
+        (None, None),
+    ],
+)
+def test_ingest_wall_is_read_from_either_form_of_headers(headers: Any, want: int | None) -> None:
+    assert ingest_wall_of(headers) == want

@@ -1,0 +1,293 @@
+"""The worker's loop with a scripted Kafka: fence, contiguity, restore, order of flush, checkpoint and acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streams.worker.delivery import DeliveryFailed
+from streams.worker.folds import Identity
+from tests.agents.scripted import CHECKPOINTS, GREEKS, Bench
+from tests.chaos.checksum import ChecksumFold, ChecksumMaker
+
+
+async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not happen"
+        await asyncio.sleep(0.001)
+
+
+def offsets(events: list[Any]) -> list[int]:
+    return [event.message.offset for event in events]
+
+
+async def test_a_first_batch_opens_an_epoch_and_gives_the_oracles_results() -> None:
+    bench = Bench()
+    bench.reader.group_offset = 0
+    await bench.work.take(bench.events(range(10)))
+    assert bench.results() == bench.oracle(0, 9)
+    assert bench.checkpoint_offsets() == [-1], "the epoch's first checkpoint stands before its first result"
+    first_result = next(i for i, item in enumerate(bench.producer.sent) if item.topic == GREEKS)
+    assert [item.topic for item in bench.producer.sent[:first_result]] == [CHECKPOINTS]
+
+
+async def test_results_carry_their_identity_and_epoch_in_headers() -> None:
+    bench = Bench()
+    bench.add_checkpoint(4, epoch=6)
+    await bench.work.take(bench.events([5]))
+    sent = [item for item in bench.producer.sent if item.topic.endswith(("greeks.v1", "trades.v1"))]
+    assert [(i.headers["epoch"], i.headers["source_offset"], i.headers["result_seq"]) for i in sent] == [
+        (b"6", b"5", b"0"),
+        (b"6", b"5", b"1"),
+    ]
+    assert all(item.partition == bench.partition for item in sent)
+    assert {"calc_wall_ns", "host"} <= sent[0].headers.keys()
+
+
+async def test_records_at_or_below_the_state_are_skipped_and_acknowledged_only_with_a_checkpoint() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events(range(15, 25)))
+    assert bench.results() == bench.oracle(21, 24)
+    acknowledged = await bench.work.checkpoint(bench.partition)
+    assert offsets(acknowledged) == list(range(15, 25))
+
+
+async def test_a_hole_before_the_first_record_is_filled_from_the_log() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events(range(60, 62)))
+    assert bench.results() == bench.oracle(21, 61)
+
+
+async def test_a_hole_in_mid_stream_is_never_stepped_over() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    await bench.work.checkpoint(bench.partition)
+    await bench.work.take(bench.events(range(9, 12)))
+    assert dict(bench.results()) == dict(bench.oracle(0, 11))
+    assert bench.work.counts.holes == 1
+    assert offsets(await bench.work.checkpoint(bench.partition)) == [9, 10, 11]
+
+
+async def test_held_events_survive_a_hole() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    await bench.work.take(bench.events(range(9, 12)))
+    assert sorted(offsets(await bench.work.checkpoint(bench.partition))) == [0, 1, 2, 3, 4, 9, 10, 11]
+
+
+async def test_a_redelivered_batch_changes_nothing() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(10)))
+    await bench.work.take(bench.events(range(10)))
+    assert bench.results() == bench.oracle(0, 9)
+
+
+async def test_records_of_an_older_generation_are_dropped() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5), generation=0))
+    assert bench.results() == []
+    assert bench.work.counts.dropped == 5
+
+
+async def test_after_a_rebalance_the_state_comes_from_the_checkpoint_and_repeats_are_identical() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(10)))
+    await bench.work.checkpoint(bench.partition)
+    await bench.work.take(bench.events(range(10, 20)))
+    bench.rebalance()
+    await bench.work.take(bench.events(range(15, 25)))
+    assert bench.results() == bench.oracle(0, 19) + bench.oracle(10, 24)
+
+
+class SlowMaker(ChecksumMaker):
+    """Its fold calls a hook in the kernel thread, in the middle of a step."""
+
+    def __init__(self) -> None:
+        self.hook: Callable[[], None] | None = None
+
+    def fold(self, partition: int, log_id: str) -> ChecksumFold:
+        maker = self
+
+        class Slow(ChecksumFold):
+            def step(self, state: Any, records: Any) -> Any:
+                if maker.hook is not None:
+                    hook, maker.hook = maker.hook, None
+                    hook()
+                return super().step(state, records)
+
+        return Slow()
+
+
+async def test_a_batch_that_a_revocation_meets_in_the_kernel_is_abandoned() -> None:
+    maker = SlowMaker()
+    bench = Bench(maker=maker)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    loop = asyncio.get_running_loop()
+
+    def revoke() -> None:
+        asyncio.run_coroutine_threadsafe(asyncio.to_thread(lambda: None), loop)
+        done = asyncio.run_coroutine_threadsafe(_call(bench.rebalance), loop)
+        done.result(5)
+
+    maker.hook = revoke
+    await bench.work.take(bench.events(range(5, 10)))
+    assert bench.results() == bench.oracle(0, 4), "nothing of the abandoned batch is sent"
+    assert bench.engine is None, "and its state is not stored"
+    assert bench.work.counts.abandoned == 5
+    await bench.work.take(bench.events(range(5, 10)))
+    assert dict(bench.results()) == dict(bench.oracle(0, 9))
+
+
+async def _call(function: Callable[[], None]) -> None:
+    function()
+
+
+async def test_a_rebalance_during_a_restore_stores_nothing() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    bench.reader.before_answer = bench.rebalance
+    await bench.work.take(bench.events(range(21, 30)))
+    assert bench.results() == []
+    assert bench.engine is None
+
+
+async def test_acknowledgement_waits_for_results_then_for_the_checkpoint() -> None:
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    bench.producer.confirm(GREEKS)
+    task = asyncio.create_task(bench.work.checkpoint(bench.partition))
+    await asyncio.sleep(0.05)
+    assert bench.checkpoint_offsets() == [-1], "trades and latest rows are still on their way: no checkpoint yet"
+    bench.producer.confirm()
+    await eventually(lambda: bench.checkpoint_offsets() == [-1, 4])
+    await asyncio.sleep(0.05)
+    assert not task.done(), "the checkpoint itself is not confirmed"
+    bench.producer.confirm()
+    assert offsets(await task) == list(range(5))
+
+
+async def test_the_snapshot_stands_before_the_flush_and_covers_only_what_it_saw() -> None:
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    task = asyncio.create_task(bench.work.checkpoint(bench.partition))
+    await asyncio.sleep(0.02)
+    await bench.work.take(bench.events(range(5, 9)))
+    bench.producer.is_prompt = True
+    bench.producer.confirm()
+    assert offsets(await task) == list(range(5)), "the agent went on meanwhile; its events are not covered"
+    assert offsets(await bench.work.checkpoint(bench.partition)) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("is_during_results", [True, False])
+async def test_a_rebalance_during_a_flush_acknowledges_nothing(is_during_results: bool) -> None:
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    task = asyncio.create_task(bench.work.checkpoint(bench.partition))
+    await asyncio.sleep(0.02)
+    if not is_during_results:
+        bench.producer.confirm()
+        await eventually(lambda: bench.checkpoint_offsets() == [-1, 4])
+    bench.rebalance()
+    bench.producer.confirm()
+    assert await task == []
+    assert bench.checkpoint_offsets() == ([-1] if is_during_results else [-1, 4])
+
+
+async def test_a_result_that_kafka_refuses_stops_the_checkpoint() -> None:
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    bench.producer.confirm(error="broker says no")
+    with pytest.raises(DeliveryFailed, match="broker says no"):
+        await bench.work.checkpoint(bench.partition)
+    assert bench.checkpoint_offsets() == [-1]
+
+
+async def test_no_checkpoint_is_written_when_nothing_came() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    await bench.work.checkpoint(bench.partition)
+    assert await bench.work.checkpoint(bench.partition) == []
+    assert bench.checkpoint_offsets() == [-1, 4]
+
+
+async def test_a_cold_start_folds_silently_from_65_minutes_before_the_groups_offset() -> None:
+    bench = Bench()
+    bench.reader.group_offset = 90
+    await bench.work.take(bench.events(range(90, 95)))
+    # one record a minute: the record before offset 90 has minute 89, and 65 minutes before it stands offset 24
+    assert bench.results() == bench.oracle(90, 94, begin=24)
+    assert bench.checkpoint_offsets() == [89]
+    assert ("cold_start", "no checkpoint") in [(event, facts.get("reason")) for event, facts in bench.said]
+
+
+async def test_a_log_whose_start_is_cut_off_makes_a_cold_start_under_the_next_epoch() -> None:
+    bench = Bench()
+    bench.add_checkpoint(10, epoch=3)
+    bench.reader.start, bench.reader.group_offset = 50, 11
+    await bench.work.take(bench.events(range(50, 55)))
+    assert bench.results() == bench.oracle(50, 54, begin=50)
+    assert [item.headers["epoch"] for item in bench.producer.of(GREEKS)] == [b"4"] * 5
+    assert any(event == "cold_start" and "begins at 50" in facts["reason"] for event, facts in bench.said)
+
+
+async def test_other_settings_open_the_next_epoch_and_go_on_from_the_state() -> None:
+    class Other(ChecksumMaker):
+        identity = Identity("other", "1", "any", 1)
+
+    bench = Bench(maker=Other())
+    bench.add_checkpoint(20, epoch=2, settings_hash="before")
+    await bench.work.take(bench.events(range(21, 25)))
+    assert bench.results() == bench.oracle(21, 24)
+    assert bench.checkpoint_offsets() == [20, 20]
+    assert {item.headers["epoch"] for item in bench.producer.of(GREEKS)} == {b"3"}
+
+
+async def test_of_two_workers_that_open_an_epoch_at_once_the_first_counts() -> None:
+    bench = Bench()
+    bench.reader.group_offset = 90
+    original = bench.producer.produce
+
+    def late(topic: str, *args: Any, **kwargs: Any) -> None:
+        if topic == CHECKPOINTS and not bench.producer.of(CHECKPOINTS):
+            bench.add_checkpoint(95)  # the other's lands first; it stands elsewhere, with another state
+        original(topic, *args, **kwargs)
+
+    bench.producer.produce = late  # type: ignore[method-assign]
+    await bench.work.take(bench.events(range(90, 99)))
+    assert bench.results() == bench.oracle(96, 98), "goes on from the other's state"
+    assert any(event == "epoch_lost" for event, _ in bench.said)
+
+
+async def test_reconcile_restores_a_silent_partition_and_closes_a_tail_that_was_dropped() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.reconcile(bench.partition, idle_s=0.0)
+    assert bench.results() == bench.oracle(21, 99)
+    assert bench.work.is_restored()
+
+
+async def test_a_draining_worker_takes_nothing_more_but_checkpoints() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    bench.work.is_draining = True
+    await bench.work.take(bench.events(range(5, 10)))
+    assert offsets(await bench.work.checkpoint(bench.partition)) == list(range(5))
+    assert bench.results() == bench.oracle(0, 4)
