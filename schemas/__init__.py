@@ -5,6 +5,18 @@
 Truth about fields: schemas/avsc/*.avsc.  Imports fastavro and the standard library only; knows no broker and no clock.
 """
 
+from schemas import names
+from schemas.catalogue import (
+    FINGERPRINT,
+    RECORD_TYPES,
+    SCHEMA_TEXT,
+    Resolve,
+    fingerprint_of,
+    full_name,
+    packaged,
+    subject,
+)
+from schemas.codec import MAX_BYTES, SINGLE_OBJECT, Framing, confluent_framing, decode, encode
 from schemas.enums import (
     AuditKind,
     Direction,
@@ -20,6 +32,8 @@ from schemas.enums import (
     TickDirection,
     Trigger,
 )
+from schemas.errors import BadName, DecodeError, EncodeError, SchemaError, UnknownSchema
+from schemas.evolution import to_plain
 from schemas.records_market import (
     Clock,
     FeedGap,
@@ -56,17 +70,26 @@ Record = (
 )
 
 __all__ = [
+    "FINGERPRINT",
+    "MAX_BYTES",
+    "RECORD_TYPES",
+    "SCHEMA_TEXT",
+    "SINGLE_OBJECT",
     "Audit",
     "AuditKind",
+    "BadName",
     "Checkpoint",
     "Clock",
     "DeadLetter",
+    "DecodeError",
     "Direction",
+    "EncodeError",
     "Engine",
     "FeedGap",
     "FeedStatus",
     "ForwardQuote",
     "ForwardSource",
+    "Framing",
     "FutureQuote",
     "Greeks",
     "InstrumentSet",
@@ -80,7 +103,9 @@ __all__ = [
     "Payoff",
     "Record",
     "Reject",
+    "Resolve",
     "RowStatus",
+    "SchemaError",
     "SettlementFixing",
     "SigmaSource",
     "TickDirection",
@@ -88,5 +113,15 @@ __all__ = [
     "TradeGreeks",
     "Trigger",
     "UnderlyingQuote",
+    "UnknownSchema",
     "Watermark",
+    "confluent_framing",
+    "decode",
+    "encode",
+    "fingerprint_of",
+    "full_name",
+    "names",
+    "packaged",
+    "subject",
+    "to_plain",
 ]

@@ -1,6 +1,7 @@
 """Enums of the wire.  A member's number is its place in the Avro enum, so both ways are one table look-up.
 
-UNKNOWN = 0 is what a reader makes of a symbol that a later writer has added (the Avro enum's default); nobody writes it.
+UNKNOWN = 0 is what a reader makes of a symbol that a later writer has added (the Avro enum's default); no calculation
+makes it.
 """
 
 from __future__ import annotations

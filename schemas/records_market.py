@@ -1,6 +1,7 @@
 """Records of ``deribit.ticks.v1``: what the market said, in our names and units.
 
-Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols fractions, None is "not known".
+Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols are fractions, None is
+"not known".
 """
 
 from __future__ import annotations
@@ -145,7 +146,10 @@ class ForwardQuote(NamedTuple):
 
 
 class UnderlyingQuote(NamedTuple):
-    """Index, vol index, futures and forwards of one price index.  Broadcast: what changed every 100 ms, everything once a second."""
+    """Index, vol index, futures and forwards of one price index.
+
+    Broadcast: what changed every 100 ms, everything once a second.
+    """
 
     ts_event_ns: int
     ingest_epoch: int

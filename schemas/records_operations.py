@@ -1,6 +1,7 @@
 """Records that keep the pipeline going: checkpoints, dead letters, claims and states of feeds.
 
-Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols fractions, None is "not known".
+Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols are fractions, None is
+"not known".
 """
 
 from __future__ import annotations

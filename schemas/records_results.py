@@ -1,6 +1,7 @@
 """Records that workers write: greeks, watermarks, rejects, trades with greeks, audits.
 
-Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols fractions, None is "not known".
+Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols are fractions, None is
+"not known".
 """
 
 from __future__ import annotations
