@@ -65,7 +65,7 @@ class SessionSettings:
 def passes(settings: SessionSettings, instrument_name: str, now_ns: int) -> bool:
     """Whether the filters let this contract through, told by its name; now_ns: venue time, 0 when not known yet."""
     named = parsed_name(instrument_name)
-    if named is None or named.is_combo or named.settlement_currency not in settings.currencies:
+    if named is None or named.kind is None or named.is_combo or named.settlement_currency not in settings.currencies:
         return False
     if named.kind != Kind.OPTION:
         return "future" in settings.kinds

@@ -43,8 +43,8 @@ def instrument_state(row: Object, ts_event_ns: int) -> InstrumentState | None:
     if venue_kind not in ("option", "future"):
         return None
     named = parsed_name(name)
-    if named is None or named.is_combo:
-        raise FieldError("instrument_name", name, f"the name of an {venue_kind}")
+    if named is None or named.kind is None or named.is_combo:
+        raise FieldError("instrument_name", name, f"a name of kind {venue_kind}")
     if (venue_kind == "option") != (named.kind == Kind.OPTION):
         raise FieldError("kind", venue_kind, f"the kind that {name} says")
     payoff = _payoff(row, named)
@@ -82,7 +82,7 @@ def instrument_state(row: Object, ts_event_ns: int) -> InstrumentState | None:
 def inferred_state(instrument_name: str, ts_event_ns: int) -> InstrumentState | None:
     """A contract made from its name alone: tick 0.0005, contract size 1, open.  None when the name says too little."""
     named = parsed_name(instrument_name)
-    if named is None or named.is_combo:
+    if named is None or named.kind is None or named.is_combo:
         return None
     return InstrumentState(
         ts_event_ns=ts_event_ns,

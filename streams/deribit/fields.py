@@ -10,7 +10,8 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
-from schemas.names import BadName, ParsedName, parse
+from schemas.errors import BadName
+from schemas.names import ParsedName, parse
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -5,7 +5,6 @@ Pure: what a message means never depends on a clock.  Bad data becomes Unreadabl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +55,7 @@ IGNORED_CHANNELS = (
     "block_trade_confirmations",
     "user",
 )
-_SPOT = re.compile(r"[A-Z0-9]{2,8}_[A-Z0-9]{2,8}")
+_KINDS = {Kind.OPTION: "option", Kind.FUTURE: "future", Kind.PERPETUAL: "perpetual"}
 MOST_ROWS = 100_000  # rows of one message; the whole venue has a few thousand instruments
 
 
@@ -77,10 +76,10 @@ def kind_of(instrument_name: str) -> str:
     """'option', 'future', 'perpetual', 'combo', 'spot' or 'unknown', from the name."""
     named = parsed_name(instrument_name)
     if named is None:
-        return "spot" if _SPOT.fullmatch(instrument_name) else "unknown"
-    if named.is_combo:
-        return "combo"
-    return {Kind.OPTION: "option", Kind.FUTURE: "future", Kind.PERPETUAL: "perpetual"}.get(named.kind, "unknown")
+        return "unknown"
+    if named.kind is None:
+        return "spot"
+    return "combo" if named.is_combo else _KINDS.get(named.kind, "unknown")
 
 
 def notification_events(channel: str, data: Any, newest_ns: int) -> list[Event]:

@@ -148,6 +148,10 @@ class Session:
         events, self._events = self._events, []
         return events
 
+    def not_silent_before(self, now_ns: int) -> None:
+        """The shell has not read until now (its consumer made it wait), so silence counts from here."""
+        self._last_recv_ns = max(self._last_recv_ns, now_ns)
+
     @property
     def close_reason(self) -> str | None:
         """Set when the socket should be closed and opened again (fatal error, silence)."""
