@@ -45,7 +45,7 @@ def _begin(state: State) -> None:
     settings = state.settings
     state.stage = Stage.BY_TIME
     state.stage_deadline_ns = deadline_ns(state.timeline.now_ns, settings.backfill_timeout_s)
-    state.gap_to_ns = state.timeline.estimate_ns()
+    state.gap_to_ns = state.timeline.latest_ns()
     if state.gap_from_ns is not None:
         from_ns = state.gap_from_ns - settings.backfill_overlap_s * NS_PER_S
         state.writer.outs += state.backfill.ask_by_time(settings.currencies, from_ns, state.gap_to_ns)

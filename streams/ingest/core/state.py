@@ -77,9 +77,11 @@ class State:
         self.time_due_ns = 0
 
     def bounded(self, ts_ns: int) -> int:
-        """An event time as every comparison may use it (rule 2); before the first Clock there is nothing to bound it by."""
-        clock_ns = self.writer.clock_ns
-        return min(ts_ns, clock_ns + self.settings.log_lead_s * NS_PER_S) if clock_ns else ts_ns
+        """An event time as every comparison may use it (rule 2).  While the next Clock is awaited its time bounds, not the last one's."""
+        bound_ns = self.writer.clock_ns
+        if self.phase is not Phase.RUNNING:
+            bound_ns = max(bound_ns, self.timeline.estimate_ns())
+        return min(ts_ns, bound_ns + self.settings.log_lead_s * NS_PER_S) if bound_ns else ts_ns
 
     def announce(self, instrument: InstrumentState) -> None:
         """Write a new or changed instrument: before its first quote, so that no engine has to refuse that."""

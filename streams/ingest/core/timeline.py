@@ -6,6 +6,8 @@ from streams.deribit.events import VenueTime
 from streams.ingest.core.messages import NS_PER_MS, NS_PER_S, CoreSettings
 
 JUMP_NS = 2 * NS_PER_S
+ALONE = 3
+"""A lone source, nobody else speaking in between, is believed when it has said so this often."""
 STALL_NS = NS_PER_S
 """Longer between two of our own steps than this: we did not listen, so silence proves nothing yet."""
 GRACE_NS = NS_PER_S // 2
@@ -14,9 +16,10 @@ GRACE_NS = NS_PER_S // 2
 class Timeline:
     """The believed venue time.  It never goes back, and no single source can push it far.
 
-    Real time (``wall``): an event counts when it is at most 2 s past our estimate (last venue time plus time passed), and past the
-    measured offset; nothing further is believed.  At any speed (``venue``) silence of minutes is normal, so a jump is
-    believed when a second source says it too, or public/get_time does; until then ``observe`` says to hold the event back.
+    Real time (``wall``): an event counts when it is at most 2 s past our estimate (last venue time plus time passed), and
+    past the measured offset; nothing further is believed.  At any speed (``venue``) silence of minutes is normal, so a jump
+    is believed when a second source says it too (or one alone three times), or public/get_time does; until then ``observe``
+    says to hold the event back.
     """
 
     def __init__(self, settings: CoreSettings) -> None:
@@ -30,6 +33,7 @@ class Timeline:
         self._quiet_allowance_ns = settings.quiet_allowance_ms * NS_PER_MS
         self._max_silence_ns = settings.max_silence_s * NS_PER_S
         self._suspect: tuple[int, str] | None = None
+        self._n_alone = 0
         self._n_observed = self._n_at_answer = 0
         self._answer_ns = 0
 
@@ -57,6 +61,12 @@ class Timeline:
         """Venue time now: the last one seen and, in real time, what has passed since."""
         return self.venue_ns + (self.now_ns - self._venue_at_ns if self.is_wall else 0)
 
+    def latest_ns(self) -> int:
+        """Venue time now, rather too late than too early: events on their way to us are older than this."""
+        if not self.is_wall or self.offset_ms is None:
+            return self.estimate_ns()
+        return max(self.estimate_ns(), self.now_ns + int(self.offset_ms * NS_PER_MS))
+
     def due_ns(self) -> int:
         """Up to here the past is complete as far as we can know."""
         due_ns = self.venue_ns - self._allowance_ns
@@ -68,6 +78,7 @@ class Timeline:
         """Take an event's time into account.  False: a jump that nobody else has confirmed; hold the event back (``venue`` only)."""
         self._n_observed += 1
         if ts_ns <= self.venue_ns:
+            self._suspect = None
             return True
         if self.is_wall:
             if ts_ns <= self._wall_limit_ns():
@@ -78,7 +89,8 @@ class Timeline:
             self._suspect = None
             return True
         suspect, self._suspect = self._suspect, (ts_ns, source)
-        if suspect is None or suspect[1] == source:
+        self._n_alone = self._n_alone + 1 if suspect is not None and suspect[1] == source else 1
+        if suspect is None or (suspect[1] == source and self._n_alone < ALONE):
             return False
         witnessed_ns = min(ts_ns, suspect[0])
         if self.venue_ns and witnessed_ns - self.venue_ns > self._max_silence_ns:
