@@ -63,4 +63,4 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
     if only_warm_up:
         load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace).warm_up()
         return
-    app.run(settings)
+    app.run(settings, state_dir)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import hashlib
 import os
 import signal
 import socket
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import IO, Any
 
 import faust
 import structlog
@@ -33,7 +35,7 @@ from streams.worker.restore import Restorer
 from streams.worker.settings import WorkerSettings
 from streams.worker.work import Work
 
-EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED = 0, 70, 65
+EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED, EXIT_TAKEN = 0, 70, 65, 64
 LOG_ID_EVERY_S = 30.0
 TICK_S = 0.05
 
@@ -218,6 +220,9 @@ class Worker:
             if is_restored and not was_restored:
                 self.log.info("partitions_ready", partitions=sorted(self.fence.owned))
             was_restored = is_restored
+            if self.settings.parent_pid and os.getppid() != self.settings.parent_pid:
+                self.log.warning("supervisor_gone", parent_pid=self.settings.parent_pid)
+                self.stop()
             if time.monotonic() > log_id_due_s:
                 await self._check_log_id()
                 log_id_due_s = time.monotonic() + LOG_ID_EVERY_S
@@ -259,11 +264,33 @@ async def _main(settings: WorkerSettings, maker: FoldMaker) -> int:
     return await worker.run()
 
 
-def run(settings: WorkerSettings) -> None:
-    """Run one worker; ends the process with 0 after a graceful stop, 65 when it refuses the log, else 70.
+def only_one(settings: WorkerSettings, state_dir: Path) -> IO[str] | None:
+    """A lock on this worker's id on this host, for the life of the process; None if another holds it.
+
+    Two members with one static id would fence each other without end.
+    """
+    folder = state_dir / "workers"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(f"{settings.bootstrap} {settings.member_id}".encode()).hexdigest()[:16]
+    file = (folder / f"{name}.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def run(settings: WorkerSettings, state_dir: Path) -> None:
+    """Run one worker; ends the process with 0 after a graceful stop, 65 when it refuses the log, 64 when its id is taken
+    on this host, else 70.
 
     ``os._exit``: a failed worker must not commit on its way out, and threads of Kafka clients do not hold a stopped one.
     """
+    lock = only_one(settings, state_dir)
+    if lock is None:
+        structlog.get_logger().error("worker_id_taken", worker=settings.worker_id, member=settings.member_id)
+        os._exit(EXIT_TAKEN)
     maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
     began = time.monotonic()
     maker.warm_up()

@@ -47,6 +47,8 @@ class WorkerSettings:
     slow_s: float = 0.0
     """Tests only: by how much at most, seconds."""
     slow_seed: int = 0
+    parent_pid: int = 0
+    """The supervisor's pid; a worker whose parent is another one stops (where the kernel does not tell it)."""
     host: str = ""
     """Name in the results' ``host`` header; empty: the machine's."""
 

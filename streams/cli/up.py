@@ -1,0 +1,72 @@
+"""``greekstream up``: the supervisor of the workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+
+@click.command()
+@click.option(
+    "--workers",
+    default=None,
+    help="How many (16 at most), or which: 0-7 here and 8-15 on a second host. Default: what the cores carry.",
+)
+@click.option("--namespace", default="", help="Prefix of topics and groups; empty for the live venue.")
+@click.option("--group", default="", help="Consumer group, if not the namespace's own.")
+@click.option("--ingest", "ingest_url", default=None, metavar="URL", help="Supervise ingest of this venue too.")
+@click.option("--stop-within", type=float, default=15.0, show_default=True, help="Seconds a worker gets to stop in.")
+def command(workers: str | None, namespace: str, group: str, ingest_url: str | None, stop_within: float) -> None:
+    """Supervise the sixteen workers (and ingest, if asked).
+
+    Makes the topics that are missing, compiles the kernels once, starts one process a worker with a static id, starts
+    again what dies (at once, then with growing pauses), and stops all of it on Ctrl-C or SIGTERM: each worker writes its
+    checkpoints and leaves.  Events are JSON lines on stderr, the workers' own among them.
+
+    Example: greekstream up --workers 4 --namespace sim
+    """
+    from streams import broker, kafka, stack, supervisor
+    from streams import settings as settings_module
+    from streams.worker import logs
+
+    logs.configure()
+    import structlog
+
+    log = structlog.get_logger()
+    if workers is None:
+        n_workers, reason = stack.default_workers()
+        ids = list(range(n_workers))
+    else:
+        try:
+            ids = supervisor.parse_workers(workers)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+        reason = f"asked for: {workers}"
+    try:
+        bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
+        made = kafka.create_topics(bootstrap, namespace)
+    except (broker.BrokerError, kafka.KafkaUnreachable) as error:
+        raise click.ClickException(str(error)) from error
+    log.info(
+        "supervisor_started",
+        workers=ids,
+        reason=reason,
+        bootstrap=bootstrap,
+        namespace=namespace,
+        topics_made=len(made),
+    )
+    environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
+    _warm_up(environ)
+    slots = supervisor.slots_for(ids, namespace, group, ("--url", ingest_url) if ingest_url else ())
+    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within).run())
+
+
+def _warm_up(environ: dict[str, str]) -> None:
+    """Compile once, in one process: sixteen that compile the same at once would take sixteen times as long."""
+    arguments = [sys.executable, "-m", "streams.cli", "worker", "--warm-up"]
+    done = subprocess.run(arguments, env={**os.environ, **environ}, stdout=sys.stderr.fileno(), check=False)
+    if done.returncode:
+        raise click.ClickException(f"the kernels did not compile (status {done.returncode}); see the lines above")
