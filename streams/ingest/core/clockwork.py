@@ -15,6 +15,8 @@ NO_TIME_WAIT_NS = 5 * NS_PER_S
 QUIET_ASK_NS = 100 * NS_PER_MS
 DELIVERY_DELAY_NS, DELIVERY_AGAIN_NS = 10 * NS_PER_S, 60 * NS_PER_S
 DELIVERY_GIVE_UP_NS = 3_600 * NS_PER_S
+WORK_EVERY_NS = 5 * NS_PER_MS
+"""A tick comes with every frame; its work is due less often, so that a burst of frames goes out as one underlying record."""
 PRINTS_KEPT_NS = 60 * NS_PER_S
 
 
@@ -194,6 +196,9 @@ def flush_changed(state: State, time_ns: int) -> None:
 def tick(state: State) -> None:
     """What our own clock makes due."""
     now_ns, timeline, settings = state.timeline.now_ns, state.timeline, state.settings
+    if now_ns < state.work_due_ns:
+        return
+    state.work_due_ns = now_ns + WORK_EVERY_NS
     if (
         not timeline.is_started
         and state.is_connected

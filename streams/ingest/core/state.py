@@ -72,6 +72,7 @@ class State:
         self.lists_due_ns: dict[str, int] = {}
         self.awaiting_delivery: dict[tuple[str, int], list[InstrumentState]] = {}
         self.delivery_due_ns = 0
+        self.work_due_ns = 0
         self.status_due_ns = 0
         self.time_asked_ns = 0
         self.time_due_ns = 0

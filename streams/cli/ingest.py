@@ -1,0 +1,93 @@
+"""``greekstream ingest``: the venue's websocket in, the partitioned market log out."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+SUPERSEDED = 66
+"""Exit status: another ingest has claimed the namespace.  A supervisor does not start this one again."""
+
+
+def _several(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@click.command()
+@click.option("--url", default=None, help="Websocket of the venue or of a simulator; overrides --network.")
+@click.option("--network", type=click.Choice(["mainnet", "testnet"]), default=None, help="Deribit's. Default: mainnet.")
+@click.option(
+    "--namespace", default=None, help="Prefix of the topics; empty for the live venue. Default of testnet: testnet."
+)
+@click.option(
+    "--currencies",
+    default=None,
+    help="Settlement currencies, comma-separated (USDC: linear contracts). Default: BTC,ETH.",
+)
+@click.option("--expiries", default=None, help="Only options of these expiries, as in their names: 27MAR26,26JUN26.")
+@click.option("--max-expiry-days", type=float, default=None, help="Only options that expire within so many days.")
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "venue"]),
+    default=None,
+    help="venue: a source faster than real time. Default: wall.",
+)
+@click.option(
+    "--pressure",
+    type=click.Choice(["conflate", "wait"]),
+    default=None,
+    help="When Kafka is slow: conflate quotes, or (recordings) stop reading. Default: conflate.",
+)
+def command(
+    url: str | None,
+    network: str | None,
+    namespace: str | None,
+    currencies: str | None,
+    expiries: str | None,
+    max_expiry_days: float | None,
+    clock: str | None,
+    pressure: str | None,
+) -> None:
+    """Write the market log: every quote, trade and instrument of the venue, in 16 partitions, with its own time.
+
+    One ingest per namespace: it claims the namespace when it starts, and one that runs already then ends (exit status 66),
+    so a standby takes over by starting.  A restart goes on from the log's end and fetches the trades that it missed.
+    No key is needed; DERIBIT_CLIENT_ID and DERIBIT_CLIENT_SECRET, if set, unlock raw intervals.  Kafka is KAFKA_BOOTSTRAP,
+    else the local broker.  Every other setting is an environment variable GREEKSTREAM_INGEST_<NAME>.
+
+    Example: greekstream ingest --network testnet --currencies BTC --max-expiry-days 14
+    """
+    import structlog
+
+    from streams import broker, kafka
+    from streams import settings as settings_module
+    from streams.ingest import logs, shell
+    from streams.ingest.log import IngestError, Superseded
+    from streams.ingest.settings import IngestSettings
+
+    logs.configure(role="ingest")
+    if namespace is None and network == "testnet" and url is None:
+        namespace = "testnet"
+    try:
+        settings = settings_module.load(
+            IngestSettings, "INGEST", url=url, network=network, namespace=namespace, currencies=_several(currencies),
+            expiries=_several(expiries), max_expiry_days=max_expiry_days, clock=clock, pressure=pressure,
+            client_id=os.environ.get("DERIBIT_CLIENT_ID") or None, client_secret=os.environ.get("DERIBIT_CLIENT_SECRET") or None,
+        )  # fmt: skip
+        settings.session()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    log = structlog.get_logger()
+    log.info("ingest_settings", **settings_module.as_printable(settings))
+    try:
+        bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
+        shell.run(settings, bootstrap)
+    except Superseded as error:
+        log.warning("ingest_superseded", text=str(error))
+        print(error, file=sys.stderr)
+        raise SystemExit(SUPERSEDED) from error
+    except (IngestError, broker.BrokerError, kafka.KafkaUnreachable) as error:
+        log.error("ingest_failed", text=str(error))
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,148 @@
+"""The Kafka side of ingest: the claim, the records, and who else has claimed."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, TopicPartition
+
+from schemas import DecodeError, FeedStatus, decode, encode
+from streams import kafka, topics
+from streams.ingest.core import Out
+from streams.partitioning import N_PARTITIONS
+
+NS_PER_MS = 1_000_000
+CLAIMED = "claimed"
+CLAIM_TIMEOUT_S = 20.0
+FULL_WAIT_S = 0.05
+
+
+class IngestError(RuntimeError):
+    """Ingest cannot go on; the message says why and what to do."""
+
+
+class Superseded(IngestError):
+    """Another ingest has claimed the namespace after us: it goes on, we end."""
+
+
+class DeliveryFailed(IngestError):
+    """Kafka has not confirmed a record: the log would have a hole, so the process ends and its successor recovers."""
+
+
+def claim(bootstrap: str, namespace: str, host: str) -> int:
+    """Write a claim record and return its offset, the ingest epoch.
+
+    Its key is its own, so that compaction keeps every claim and epochs stay explainable.
+    """
+    wall_ns = time.time_ns()
+    record = FeedStatus(
+        f"claim/{host}/{os.getpid()}/{wall_ns}", -1, CLAIMED, wall_ns, {}, 0, 0, 0, f"pid {os.getpid()} on {host}"
+    )
+    offsets: list[int] = []
+    errors: list[str] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            errors.append(str(error))
+        else:
+            offsets.append(int(message.offset() or 0))
+
+    client = kafka.producer(bootstrap, linger_ms=0)
+    client.produce(
+        topics.full_name(topics.FEED_STATUS, namespace), encode(record), record.feed, 0, on_delivery=delivered
+    )
+    client.flush(CLAIM_TIMEOUT_S)
+    if not offsets:
+        raise IngestError(f"the claim was not confirmed by Kafka at {bootstrap}: {'; '.join(errors) or 'no answer'}")
+    return offsets[0]
+
+
+class ClaimWatch:
+    """Looks out for a claim after ours."""
+
+    def __init__(self, bootstrap: str, namespace: str, epoch: int) -> None:
+        self._epoch = epoch
+        self._consumer = kafka.reader_consumer(bootstrap)
+        self._consumer.assign([TopicPartition(topics.full_name(topics.FEED_STATUS, namespace), 0, epoch + 1)])
+
+    def check(self) -> None:
+        """Superseded when there is one.  Never waits."""
+        for message in self._consumer.consume(100, 0.0):
+            value = message.value()
+            if message.error() is not None or value is None or int(message.offset() or 0) <= self._epoch:
+                continue
+            try:
+                record = decode(value)
+            except DecodeError:
+                continue
+            if isinstance(record, FeedStatus) and record.state == CLAIMED:
+                raise Superseded(
+                    f"another ingest has taken over: {record.detail} claimed epoch {message.offset()}, ours is {self._epoch}. "
+                    "One ingest per namespace; stop the other one first to keep this one"
+                )
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+class LogProducer:
+    """Writes Outs: explicit partitions, Kafka time = log time, wall time and host as headers.
+
+    Delivery reports come for failures only: at a thousand records a second the good ones would cost more than encoding.
+    """
+
+    def __init__(self, bootstrap: str, namespace: str, host: str) -> None:
+        self._client: Any = kafka.producer(bootstrap, delivery_report_only_error=True)
+        self._ticks = topics.full_name(topics.TICKS, namespace)
+        self._status = topics.full_name(topics.FEED_STATUS, namespace)
+        self._host = ("host", host.encode())
+        self._failure = ""
+        self.n_bytes = 0
+
+    @property
+    def n_queued(self) -> int:
+        """Records not yet confirmed."""
+        return len(self._client)
+
+    def write(self, out: Out, wall_ns: int) -> None:
+        """Hand one record, or its sixteen copies, to Kafka's queue."""
+        value = encode(out.record)
+        headers = [("ingest_wall_ns", str(wall_ns).encode()), self._host]
+        if out.partition is not None:
+            self.n_bytes += len(value)
+            self._produce(self._ticks, value, out.key, out.partition, out.log_times_ns[0] // NS_PER_MS, headers)
+            return
+        self.n_bytes += len(value) * N_PARTITIONS
+        for partition, log_time_ns in enumerate(out.log_times_ns):
+            self._produce(self._ticks, value, out.key, partition, log_time_ns // NS_PER_MS, headers)
+
+    def write_status(self, record: FeedStatus) -> None:
+        """A state of the feed; its Kafka time is wall time."""
+        self._produce(self._status, encode(record), record.feed, 0, 0, None)
+
+    def _produce(self, topic: str, value: bytes, key: str, partition: int, time_ms: int, headers: Any) -> None:
+        while True:
+            try:
+                self._client.produce(topic, value, key, partition, self._delivered, timestamp=time_ms, headers=headers)
+                return
+            except BufferError:
+                self.poll(FULL_WAIT_S)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and not self._failure:
+            self._failure = f"{message.topic()}[{message.partition()}]: {error}"
+
+    def poll(self, timeout_s: float = 0.0) -> None:
+        """Take Kafka's reports.  DeliveryFailed when one is bad."""
+        self._client.poll(timeout_s)
+        if self._failure:
+            raise DeliveryFailed(f"Kafka did not take a record, {self._failure}; a restart goes on from the log's end")
+
+    def flush(self, timeout_s: float) -> None:
+        """Until everything is confirmed; DeliveryFailed when it is not in time."""
+        n_left = self._client.flush(timeout_s)
+        self.poll()
+        if n_left:
+            raise DeliveryFailed(f"{n_left} records were not confirmed within {timeout_s:.0f} s")

@@ -1,0 +1,228 @@
+"""Ingest's shell: claim, look back, connect; then events into the core, and what comes out to Kafka and the venue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from streams import kafka
+from streams.deribit import channels, client
+from streams.deribit.events import Event
+from streams.deribit.session import Session
+from streams.ingest import core, lookback
+from streams.ingest.log import ClaimWatch, IngestError, LogProducer, claim
+from streams.ingest.settings import IngestSettings
+
+log = structlog.get_logger()
+NS_PER_S, NS_PER_MS = 1_000_000_000, 1_000_000
+
+
+class SteadyClock:
+    """Wall time at the start plus monotonic time since: it never jumps, whatever is done to the machine's clock."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return self._offset_ns + time.monotonic_ns()
+
+
+class Ingest:
+    """One claimed ingest between a session and a producer."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        state: core.State,
+        session: Session,
+        producer: LogProducer,
+        watch: ClaimWatch,
+        clock: SteadyClock,
+    ) -> None:
+        self._settings, self._session, self._producer, self._watch, self._clock = (
+            settings,
+            session,
+            producer,
+            watch,
+            clock,
+        )
+        self._state = state
+        self._is_pressed = False
+        self._claim_due_ns = self._log_due_ns = 0
+        self._last: dict[str, int] = {}
+
+    async def on_events(self, events: list[Event]) -> None:
+        """Events of one frame.  With ``pressure=wait`` this returns, and so the socket is read on, only when there is room."""
+        now_ns = self._clock.now_ns()
+        self._step(core.Tick(now_ns), now_ns)
+        for event in events:
+            self._step(event, now_ns)
+        if self._settings.pressure == "wait":
+            while self._producer.n_queued > self._settings.queue_high:
+                self._producer.poll()
+                await asyncio.sleep(0.002)
+
+    def tick(self) -> None:
+        """What is due by our clock: the core's timers, Kafka's reports, pressure, claims of others, the log line."""
+        now_ns = self._clock.now_ns()
+        self._producer.poll()
+        self._feel_pressure(now_ns)
+        self._step(core.Tick(now_ns), now_ns)
+        if now_ns >= self._claim_due_ns:
+            self._claim_due_ns = now_ns + int(self._settings.claim_check_s * NS_PER_S)
+            self._watch.check()
+        if now_ns >= self._log_due_ns:
+            self._log_due_ns = now_ns + int(self._settings.log_every_s * NS_PER_S)
+            self._say(now_ns)
+
+    def _feel_pressure(self, now_ns: int) -> None:
+        if self._settings.pressure == "wait":
+            return
+        n_room = self._settings.queue_high - self._producer.n_queued
+        is_pressed = n_room < (self._settings.queue_high // 2 if self._is_pressed else 0)
+        if is_pressed or self._is_pressed:
+            self._is_pressed = is_pressed
+            self._step(core.Pressure(max(0, n_room) if is_pressed else None), now_ns)
+
+    def stop(self) -> None:
+        """Write what waits and have all of it confirmed."""
+        now_ns = self._clock.now_ns()
+        self._step(core.Stop(now_ns), now_ns)
+        self._producer.flush(self._settings.flush_s)
+        self._say(now_ns)
+
+    def _step(self, event: Any, now_ns: int) -> None:
+        self._state, outcomes = core.step(self._state, event)
+        if outcomes:
+            self._carry_out(outcomes, now_ns)
+
+    def _carry_out(self, outcomes: Sequence[core.Outcome], wall_ns: int) -> None:
+        write = self._producer.write
+        for outcome in outcomes:
+            if isinstance(outcome, core.Out):
+                write(outcome, wall_ns)
+            elif isinstance(outcome, core.Status):
+                self._producer.write_status(outcome.record)
+            elif isinstance(outcome, core.Fatal):
+                raise IngestError(outcome.message)
+            else:
+                self._ask(outcome)
+
+    def _ask(self, request: Any) -> None:
+        session = self._session
+        if isinstance(request, core.GetTime):
+            session.get_time()
+        elif isinstance(request, core.GetInstruments):
+            session.get_instruments(request.currency)
+        elif isinstance(request, core.GetDeliveryPrices):
+            session.get_delivery_prices(request.price_index)
+        elif isinstance(request, core.TradesBySequence):
+            session.get_trades_by_sequence(request.instrument_name, request.first, request.last, request)
+        elif isinstance(request, core.TradesByTime):
+            session.get_trades_by_time(request.currency, request.kind, request.start_ms, request.end_ms, request)
+
+    def _say(self, now_ns: int) -> None:
+        """The canonical line: rates since the last one, totals of what should stay at zero."""
+        counts, state = self._state.counts, self._state
+        totals = {"events": counts.events, "records": counts.records, "quotes": counts.quotes, "trades": counts.trades}
+        log.info(
+            "ingest",
+            epoch=state.writer.epoch,
+            **{name: total - self._last.get(name, 0) for name, total in totals.items()},
+            clock_ns=state.writer.clock_ns,
+            listed=len(state.listing.entries),
+            phase=state.phase.name.lower(),
+            stage=state.stage.name.lower(),
+            queued=self._producer.n_queued,
+            waiting=state.writer.n_waiting,
+            conflated=counts.conflated,
+            clamped=counts.clamped,
+            late=counts.late,
+            gaps=counts.gaps,
+            trades_backfilled=counts.trades_backfilled,
+            trade_seq_missing=counts.trade_seq_missing,
+            fixings_imputed=counts.fixings_imputed,
+            unreadable=counts.unreadable,
+            requests_failed=counts.requests_failed,
+            mbytes=round(self._producer.n_bytes / 1e6, 1),
+            venue_lag_ms=round((now_ns - state.timeline.venue_ns) / NS_PER_MS, 1) if state.timeline.is_wall else None,
+        )
+        self._last = totals
+
+
+async def _tick_for_ever(ingest: Ingest, every_s: float) -> None:
+    while True:
+        ingest.tick()
+        await asyncio.sleep(every_s)
+
+
+async def _serve(
+    ingest: Ingest, session: Session, settings: IngestSettings, clock: SteadyClock, stop: asyncio.Event
+) -> None:
+    """Read the venue and tick, until asked to stop; an error of either ends both and is raised."""
+    reader = asyncio.create_task(
+        client.run(settings.address, session, ingest.on_events, stop=stop, now_ns=clock.now_ns)
+    )
+    ticker = asyncio.create_task(_tick_for_ever(ingest, settings.tick_ms / 1_000))
+    try:
+        done, _ = await asyncio.wait((reader, ticker), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (reader, ticker):
+            task.cancel()
+        await asyncio.gather(reader, ticker, return_exceptions=True)
+
+
+async def _main(settings: IngestSettings, bootstrap: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # not the main thread: its owner stops us
+            loop.add_signal_handler(number, stop.set)
+    host = socket.gethostname()
+    kafka.create_topics(bootstrap, settings.namespace)
+    kafka.publish_schemas(bootstrap, settings.namespace)
+    epoch = claim(bootstrap, settings.namespace, host)
+    # After the claim: whoever wrote before us has at most its last quarter of a second left.
+    recovered = lookback.read(bootstrap, settings.namespace, settings.lookback_s)
+    log.info(
+        "ingest_claimed",
+        epoch=epoch,
+        namespace=settings.namespace,
+        url=settings.address,
+        last_clock_ns=recovered.last_clock_ns,
+    )
+    clock = SteadyClock()
+    session_settings = settings.session()
+    session = Session(session_settings)
+    state = core.new_state(
+        epoch,
+        settings.core(),
+        recovered,
+        lambda item, now_ns: channels.passes(session_settings, item.instrument_name, now_ns),
+    )
+    producer, watch = LogProducer(bootstrap, settings.namespace, host), ClaimWatch(bootstrap, settings.namespace, epoch)
+    ingest = Ingest(settings, state, session, producer, watch, clock)
+    # What lives now lives to the end; a full collection over it would cost a hundred milliseconds.
+    gc.collect()
+    gc.freeze()
+    try:
+        await _serve(ingest, session, settings, clock, stop)
+        ingest.stop()
+    finally:
+        watch.close()
+    log.info("ingest_stopped", epoch=epoch)
+
+
+def run(settings: IngestSettings, bootstrap: str) -> None:
+    """Ingest until SIGINT or SIGTERM.  Raises IngestError (Superseded, DeliveryFailed) with a message for people."""
+    asyncio.run(_main(settings, bootstrap))
