@@ -75,15 +75,17 @@ class BrokerStatus:
         return self.state == "running"
 
 
-def is_answering(bootstrap: str, timeout_s: float = 2.0) -> bool:
-    """Whether a client can connect and the cluster has a broker that serves."""
+def is_answering(bootstrap: str, timeout_s: float = 2.0, *, with_leaders: bool = False) -> bool:
+    """Whether a client can connect and the cluster has a broker; ``with_leaders``: and each partition a leader."""
     host, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
     try:  # librdkafka waits and backs off where nothing listens; a plain connect says so at once
         socket.create_connection((host, int(port)), timeout=timeout_s).close()
         client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        return bool(client.list_topics(timeout=timeout_s).brokers)
+        metadata = client.list_topics(timeout=timeout_s)
     except (OSError, ValueError, KafkaException):
         return False
+    leaders = [partition.leader for topic in metadata.topics.values() for partition in topic.partitions.values()]
+    return bool(metadata.brokers) and (not with_leaders or all(leader >= 0 for leader in leaders))
 
 
 def _is_free(port: int) -> bool:
@@ -343,7 +345,7 @@ class LocalBroker:
         """True when a client can connect, False when the process ends first.  BrokerError when neither happens."""
         bootstrap = f"127.0.0.1:{state['port']}"
         deadline = time.monotonic() + START_WITHIN_S
-        while not is_answering(bootstrap):
+        while not is_answering(bootstrap, with_leaders=True):
             if self._is_gone(process, POLL_S):
                 return False
             if time.monotonic() > deadline:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.topics import MIB
+
+T = TypeVar("T")
 
 REQUEST_TIMEOUT_S = 20.0
 
@@ -115,15 +118,16 @@ def _overridden(config: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
     return {**config, **named}
 
 
-@lru_cache(maxsize=16)
-def _admin(bootstrap: str, pid: int) -> AdminClient:
-    # Its errors come back as exceptions of each call; its log would say them again.
-    return AdminClient({"bootstrap.servers": bootstrap, **_CLIENT, "log_level": 0})
+_ADMINS: dict[tuple[str, int], AdminClient] = {}
 
 
 def admin(bootstrap: str) -> AdminClient:
     """One admin client per address and process (a new connection costs tens of ms)."""
-    return _admin(bootstrap, os.getpid())
+    key = (bootstrap, os.getpid())
+    if key not in _ADMINS:
+        # Its errors come back as exceptions of each call; its log would say them again.
+        _ADMINS[key] = AdminClient({"bootstrap.servers": bootstrap, **_CLIENT, "log_level": 0})
+    return _ADMINS[key]
 
 
 def is_reachable(bootstrap: str, timeout_s: float = 2.0) -> bool:
@@ -159,7 +163,43 @@ def results(futures: Mapping[Any, Future[Any]], allowed: Iterable[int] = ()) -> 
     return results
 
 
+# What a cluster says while a topic is new or the broker just back; librdkafka's own flag is not set on admin errors.
+_SETTLING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError._NOENT,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._ALL_BROKERS_DOWN,
+    }
+)
+
+
+def settled(bootstrap: str, ask: Callable[[], T], within_s: float = REQUEST_TIMEOUT_S) -> T:
+    """``ask()``, asked again while the cluster settles; its last error when that takes longer than ``within_s``.
+
+    Each time with a new admin client: one that has lived through a restart of the broker keeps the old leader epochs
+    and is refused (FENCED_LEADER_EPOCH) until its metadata expire, minutes later.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                raise
+        _ADMINS.pop((bootstrap, os.getpid()), None)
+        time.sleep(0.05)
+
+
 def list_groups(bootstrap: str) -> list[str]:
     """Names of every consumer group of the cluster."""
-    listing = admin(bootstrap).list_consumer_groups().result(REQUEST_TIMEOUT_S)
+    listing = settled(bootstrap, lambda: admin(bootstrap).list_consumer_groups().result(REQUEST_TIMEOUT_S))
     return sorted(group.group_id for group in listing.valid)

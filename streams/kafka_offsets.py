@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import (
@@ -14,8 +15,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import OffsetSpec
 
-from streams.kafka_clients import REQUEST_TIMEOUT_S, KafkaUnreachable, admin, reader_consumer, results
+from streams.kafka_clients import REQUEST_TIMEOUT_S, KafkaUnreachable, admin, reader_consumer, results, settled
 
+_CONSUME_S = 0.05
+"""``consume`` waits as long for a full batch, so this is what the last, partial one costs."""
 # Errors a consumer reports while a broker is away and then gets over by itself.
 _PASSING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
 
@@ -33,7 +36,7 @@ def topic_id(bootstrap: str, topic_name: str) -> str:
 
 def _list_offsets(bootstrap: str, topic_name: str, partitions: Iterable[int], spec: OffsetSpec) -> dict[int, int]:
     request = {TopicPartition(topic_name, partition): spec for partition in partitions}
-    answers = results(admin(bootstrap).list_offsets(request)) if request else {}
+    answers = settled(bootstrap, lambda: results(admin(bootstrap).list_offsets(request))) if request else {}
     return {key.partition: answer.offset for key, answer in answers.items()}
 
 
@@ -56,16 +59,16 @@ def offsets_for_time(bootstrap: str, topic_name: str, partitions: Iterable[int],
 def group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
     """{(topic name, partition): committed offset}; partitions without a commit are left out."""
     request = [ConsumerGroupTopicPartitions(group)]
-    answer = results(admin(bootstrap).list_consumer_group_offsets(request), allowed=(KafkaError.GROUP_ID_NOT_FOUND,))
+    allowed = (KafkaError.GROUP_ID_NOT_FOUND,)
+    answer = settled(bootstrap, lambda: results(admin(bootstrap).list_consumer_group_offsets(request), allowed))
     committed = answer[group].topic_partitions if answer[group] is not None else []
     return {(item.topic, item.partition): item.offset for item in committed if item.offset >= 0}
 
 
 def group_state(bootstrap: str, group: str) -> tuple[str, int]:
     """(state in lower case, number of members); ("dead", 0) for a group that does not exist."""
-    answer = results(admin(bootstrap).describe_consumer_groups([group]), allowed=(KafkaError.GROUP_ID_NOT_FOUND,))[
-        group
-    ]
+    allowed = (KafkaError.GROUP_ID_NOT_FOUND,)
+    answer = settled(bootstrap, lambda: results(admin(bootstrap).describe_consumer_groups([group]), allowed))[group]
     return (answer.state.name.lower(), len(answer.members)) if answer is not None else ("dead", 0)
 
 
@@ -83,9 +86,12 @@ def read_range(
     consumer = reader_consumer(bootstrap, enable_partition_eof=True)
     try:
         consumer.assign([TopicPartition(topic_name, partition, ranges[partition][0]) for partition in left])
+        deadline = time.monotonic() + timeout_s
         while left:
-            batch = consumer.consume(500, timeout_s)
-            if not batch:
+            batch = consumer.consume(500, _CONSUME_S)
+            if batch:
+                deadline = time.monotonic() + timeout_s
+            elif time.monotonic() > deadline:
                 raise KafkaUnreachable(f"nothing from {topic_name} at {bootstrap} for {timeout_s:.0f} s")
             for message in batch:
                 partition, error = message.partition(), message.error()
