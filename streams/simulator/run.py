@@ -11,10 +11,13 @@ from typing import Any
 from .faults import Faults
 from .listing import NS, next_expiry_ns
 from .market import new_market
-from .server import Server, listening
+from .playback import RecordingSource, open_recording
+from .server import Server, ServerSettings, listening
 from .settings import SimulatorSettings
 from .source import Source, SyntheticSource
 from .truth import TruthFile
+
+QUEUE_LIMIT_PLAYBACK = 2_000  # frames of a client; a recording waits for it
 
 
 def start_time_ns(settings: SimulatorSettings, wall_ns: int) -> int:
@@ -45,23 +48,17 @@ async def simulate(
 ) -> dict[str, Any]:
     """Serve until the source ends, ``settings.seconds`` have passed or ``stop`` is set; returns a summary."""
     truth = TruthFile(settings.truth) if settings.truth != Path() else None
-    source: Source
-    if settings.recordings:
-        from .playback import open_recording
-
-        source = open_recording(settings)
-    else:
-        source = synthetic(settings, truth)
+    source: Source = open_recording(settings) if settings.recordings else synthetic(settings, truth)
     faults = Faults(settings.fault_seed if settings.fault_seed >= 0 else None)
     try:
-        async with listening(source, host=settings.host, port=settings.port, faults=faults) as server:
-            on_listening(
-                {
-                    "url": server.url,
-                    "instruments": len(source.instruments("any", None, expired=False)),
-                    "seed": settings.seed,
-                }
-            )
+        limits = ServerSettings(queue_limit=QUEUE_LIMIT_PLAYBACK) if settings.recordings else ServerSettings()
+        async with listening(source, host=settings.host, port=settings.port, settings=limits, faults=faults) as server:
+            listed = source.instruments("any", None, expired=False)
+            hello: dict[str, Any] = {"url": server.url, "instruments": len(listed), "seed": settings.seed}
+            if isinstance(source, RecordingSource):
+                # Contracts made from names (tick 0.0005 coin, contract size 1), because the recording has no records of them.
+                hello["instruments_inferred"] = source.contents.n_inferred
+            on_listening(hello)
             return await _serve(source, server, settings, stop)
     finally:
         if truth is not None:

@@ -42,6 +42,7 @@ class Server:
         self.faults.on_drop = self.drop_all
         self.url = ""
         self.n_frames = 0
+        self.n_ticker_followers = 0
         self._connections: set[Connection] = set()
         self._subscribers: dict[str, dict[Connection, None]] = {}
         self._touched: dict[Connection, None] = {}
@@ -55,12 +56,17 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     def subscribe(self, channel: str, connection: Connection) -> None:
-        self._subscribers.setdefault(channel, {})[connection] = None
+        followers = self._subscribers.setdefault(channel, {})
+        if connection not in followers and channel.startswith("ticker."):
+            self.n_ticker_followers += 1
+        followers[connection] = None
         self.source.subscribed(channel)
 
     def unsubscribe(self, channel: str, connection: Connection) -> None:
         followers = self._subscribers.get(channel)
         if followers is not None:
+            if connection in followers and channel.startswith("ticker."):
+                self.n_ticker_followers -= 1
             followers.pop(connection, None)
             if not followers:
                 del self._subscribers[channel]

@@ -20,6 +20,10 @@ MAX_LAG_STEPS = 50  # a market that fell this far behind the clock lets its cloc
 class Hub(Protocol):
     """Where a source publishes: knows what is subscribed to."""
 
+    @property
+    def n_ticker_followers(self) -> int:
+        """Subscriptions to ticker channels, over all clients."""
+
     def wants(self, channel: str) -> bool: ...
 
     def publish(self, channel: str, data: bytes) -> None: ...
