@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +23,7 @@ from streams.deribit.session import Session
 log = structlog.get_logger()
 
 MAINNET, TESTNET = "wss://www.deribit.com/ws/api/v2", "wss://test.deribit.com/ws/api/v2"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 NS_PER_S = 1_000_000_000
 LONGEST_NAP_S = 0.05  # a request that a caller has queued waits no longer than this for the next tick
 
@@ -83,20 +85,26 @@ class _Shell:
         self._session, self._on_events, self._on_frame = session, on_events, on_frame
         self._settings, self._now_ns = settings, now_ns
         self._is_waiting_for_consumer = False
+        self._one_at_a_time = (
+            asyncio.Lock()
+        )  # reader and ticker both hand out events; the consumer sees one call at a time
 
     async def connection(self, url: str, stop: asyncio.Event) -> None:
         """One connection from its opening to its end.  Raises what opening it raises; its loss is an event, no exception."""
         limits = self._settings
+        is_local = urlsplit(url).hostname in LOOPBACK
         websocket = await connect(
             url,
             open_timeout=limits.open_timeout_s,
             close_timeout=limits.close_timeout_s,
             max_size=limits.max_frame_bytes,
+            # A venue on this host (the simulator) is no business of proxies, and compressing for the loopback only costs time.
+            proxy=None if is_local else True,
+            compression=None if is_local else "deflate",
             ping_interval=None,  # the venue's heartbeat does this; pings would time out while a slow consumer stops the reading
         )
         log.info("venue_connected", url=url)
         reason = "stopped"
-        reader: asyncio.Task[str] | None = None
         try:
             self._on_frame(Frame(self._now_ns(), "open", url))
             await self._send(websocket, self._session.connected(self._now_ns()))
@@ -150,12 +158,13 @@ class _Shell:
     async def _hand_out(self, events: list[Event]) -> None:
         if not events:
             return
-        self._is_waiting_for_consumer = True
-        try:
-            await self._on_events(events)
-        finally:
-            self._is_waiting_for_consumer = False
-            self._session.not_silent_before(self._now_ns())
+        async with self._one_at_a_time:
+            self._is_waiting_for_consumer = True
+            try:
+                await self._on_events(events)
+            finally:
+                self._is_waiting_for_consumer = False
+                self._session.not_silent_before(self._now_ns())
 
 
 async def _first_of(reader: asyncio.Task[str], ticker: asyncio.Task[str], stop: asyncio.Event) -> str:

@@ -8,6 +8,7 @@ that ends in the middle of a block or of a line as ended there.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,7 @@ FORMAT, VERSION = "greekstream-recording", 1
 WINDOW = 2**27  # files written with zstd --long=27
 LONGEST_LINE = 64 * 1024 * 1024
 _CHUNK = 1 << 20
+_SECRETS = re.compile(r'"(client_id|client_secret|access_token|refresh_token)"\s*:\s*"[^"]*"')
 
 
 class RecordingError(ValueError):
@@ -39,22 +41,27 @@ class Frame(NamedTuple):
     text: str
 
 
-class Writer:
-    """Writes frames to a new file; refuses one that exists (FileExistsError).  ``redact`` changes texts before they are written."""
+def without_secrets(text: str) -> str:
+    """The text with the values of credentials and tokens masked, as an auth request and its answer carry them."""
+    if "client_secret" in text or "_token" in text:
+        return _SECRETS.sub(r'"\1":"***"', text)
+    return text
 
-    def __init__(self, path: Path, *, url: str = "", flush_s: float = 1.0, redact: Callable[[str], str] | None = None):
+
+class Writer:
+    """Writes frames to a new file; refuses one that exists (FileExistsError).  Credentials and tokens are masked."""
+
+    def __init__(self, path: Path, *, url: str = "", flush_s: float = 1.0):
         self._file = path.open("xb")
         compressor = zstandard.ZstdCompressor(level=6)
         self._zstd: Any = compressor.stream_writer(self._file, closefd=False)
         self._flush_ns, self._flushed_ns = int(flush_s * 1e9), 0
-        self._redact = redact
         self.n_frames = 0
         self._put({"format": FORMAT, "version": VERSION, "url": url})
 
     def write(self, frame: Frame) -> None:
         """Add a frame, and make what came before it durable in the file once ``flush_s`` has passed."""
-        text = frame.text if self._redact is None else self._redact(frame.text)
-        self._put({"t": frame.recv_ns, "d": frame.direction, "m": text})
+        self._put({"t": frame.recv_ns, "d": frame.direction, "m": without_secrets(frame.text)})
         self.n_frames += 1
         if abs(frame.recv_ns - self._flushed_ns) >= self._flush_ns:
             self._flushed_ns = frame.recv_ns

@@ -34,11 +34,10 @@ class Credits:
         self._refill(now_ns)
         self._level -= cost
 
-    def ready_ns(self, cost: int, now_ns: int) -> int:
-        """When ``take(cost)`` will succeed, ns UTC; now_ns if it would now."""
-        self._refill(now_ns)
-        missing = min(cost, self._burst) - self._level
-        return now_ns if missing <= 0.0 else now_ns + int(missing / self._per_s * NS_PER_S) + 1
+    def ready_ns(self, cost: int) -> int:
+        """When ``take(cost)`` will succeed, ns UTC; in the past: now."""
+        missing = max(0.0, min(cost, self._burst) - self._level)
+        return self._at_ns + int(missing / self._per_s * NS_PER_S) + 1
 
 
 class Backoff:

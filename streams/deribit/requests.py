@@ -104,12 +104,12 @@ class Requests:
         queries = [*self._in_flight.values(), *self._queue, *(query for _, query in self._later)]
         return any(query.asked.method == method for query in queries)
 
-    def next_ns(self, now_ns: int) -> int:
+    def next_ns(self) -> int:
         """When there will be something to send or to give up, ns UTC; a far future when there is nothing."""
         times = [at_ns for at_ns, _ in self._later]
         times += [query.sent_ns + self._timeout_ns for query in self._in_flight.values()]
         if self._queue and len(self._in_flight) < self._max_pending:
-            times.append(self._credits.ready_ns(self._queue[0].cost, now_ns))
+            times.append(self._credits.ready_ns(self._queue[0].cost))
         return min(times, default=FAR_FUTURE_NS)
 
 

@@ -32,6 +32,7 @@ from streams.deribit.events import (
     Subscribed,
     TradePage,
     Unreadable,
+    VenueTime,
 )
 from streams.deribit.pacing import NS_PER_S, Backoff, Credits
 from streams.deribit.parse import notification_events
@@ -72,7 +73,7 @@ class Session:
         self._venue_times: deque[int] = deque(maxlen=N_TIMES)
         self._close_reason: str | None = None
         self._is_connected = self._was_fatal = False
-        self._last_recv_ns = self._sweep_ns = self._refresh_ns = 0
+        self._last_recv_ns = self._sweep_ns = self._refresh_ns = self._told_ns = 0
 
     # --- what the shell calls ---
 
@@ -137,7 +138,7 @@ class Session:
         if not self._is_connected:
             return FAR_FUTURE_NS
         silence_ns = self._last_recv_ns + int(self._settings.silence_s * NS_PER_S) + 1
-        requests_ns = self._requests.next_ns(self._last_recv_ns)
+        requests_ns = self._requests.next_ns()
         if self._subscriptions.has_waiting:
             requests_ns = min(requests_ns, self._last_recv_ns + NS_PER_S // 10)
         refresh_ns = self._refresh_ns or FAR_FUTURE_NS
@@ -249,8 +250,9 @@ class Session:
         return self._venue_times[-1] if self._venue_times else recv_ns
 
     def _venue_now_ns(self) -> int:
-        """A venue time that has surely passed; 0 before any is known."""
-        return min(self._venue_times, default=0)
+        """A venue time that has surely passed: what get_time said, or the least of the last sixteen; 0 before either is known."""
+        least_ns = min(self._venue_times) if len(self._venue_times) == N_TIMES else 0
+        return max(self._told_ns, least_ns)
 
     def _notified(self, events: list[Event], recv_ns: int) -> list[Event]:
         trades = [event for event in events if isinstance(event, OptionTrade)]
@@ -340,6 +342,8 @@ class Session:
         for i, event in enumerate(events):
             if isinstance(event, InstrumentList):
                 self._listed(event, asked.subject)
+            elif isinstance(event, VenueTime):
+                self._told_ns = event.venue_ns
             elif isinstance(event, InstrumentState):
                 self._learn([event])
             elif isinstance(event, TradePage):

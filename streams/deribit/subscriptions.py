@@ -10,6 +10,7 @@ from streams.deribit.events import TradeGap
 # A trade number this far from the last is no gap to fill by asking: the counting starts anew there (a wrong number must not
 # hide every later gap, nor start a backfill of a billion trades).
 LARGEST_GAP = 100_000
+LARGEST_STEP_BACK = 1_000
 
 
 class Subscriptions:
@@ -117,7 +118,7 @@ class Sequences:
                 continue
             if last is not None and last + 1 < number <= last + LARGEST_GAP:
                 found.append(TradeGap(name, last + 1, number - 1))
-            if last is None or number > last or number < last - LARGEST_GAP:
+            if last is None or number > last or number < last - LARGEST_STEP_BACK:
                 self._last[name] = number
         return found
 
