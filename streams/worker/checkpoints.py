@@ -104,3 +104,32 @@ def first_due_s(partition: int, n_partitions: int, now_s: float, every_s: float)
     phase_s = every_s * partition / n_partitions
     periods = (now_s - phase_s) // every_s + 1
     return phase_s + periods * every_s
+
+
+def record(
+    group: str,
+    topic_name: str,
+    partition: int,
+    epoch: int,
+    offset: int,
+    log_id: str,
+    log_time_ns: int,
+    identity: Identity,
+    state: bytes,
+) -> Checkpoint:
+    """A worker's checkpoint record (a fold's has a vector of offsets instead)."""
+    return Checkpoint(
+        group=group,
+        topic=topic_name,
+        partition=partition,
+        epoch=epoch,
+        offset=offset,
+        offsets={},
+        log_id=log_id,
+        log_time_ns=log_time_ns,
+        settings_hash=identity.settings_hash,
+        engine_version=identity.engine_version,
+        cpu_features=identity.cpu_features,
+        state_format=identity.state_format,
+        state=state,
+    )

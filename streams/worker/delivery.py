@@ -27,6 +27,30 @@ class DeliveryFailed(RuntimeError):
     """Kafka would not take a result: the worker stops, and what was not confirmed comes again."""
 
 
+class BatchHeaders:
+    """Headers of a batch's results: what is the same for all of them, made once."""
+
+    __slots__ = ("_fixed",)
+
+    def __init__(self, epoch: int, calc_wall_ns: int, host: str) -> None:
+        self._fixed = [
+            ("epoch", str(epoch).encode()),
+            ("calc_wall_ns", str(calc_wall_ns).encode()),
+            ("host", host.encode()),
+        ]
+
+    def of(self, result: Outgoing, ingest_wall_ns: int | None) -> list[tuple[str, bytes]]:
+        """The headers of one result."""
+        headers = [
+            *self._fixed,
+            ("source_offset", str(result.source_offset).encode()),
+            ("result_seq", str(result.result_seq).encode()),
+        ]
+        if ingest_wall_ns is not None:
+            headers.append(("ingest_wall_ns", str(ingest_wall_ns).encode()))
+        return headers
+
+
 class Ticket:
     """A number of records on their way."""
 
@@ -86,7 +110,7 @@ class Delivery:
     ) -> None:
         self._producer = producer
         self._names = {short: topics.full_name(topic, namespace, suffix) for short, topic in topics.BY_SHORT.items()}
-        self._host = host.encode()
+        self._host = host
         self._on_latency, self._on_failure = on_latency, on_failure
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="delivery", daemon=True)
@@ -121,16 +145,9 @@ class Delivery:
         walls = {record.offset: record.ingest_wall_ns for record in sources if record.ingest_wall_ns is not None}
         now_ns = time.time_ns()
         ticket = Ticket(len(results), asyncio.get_running_loop(), self._done(results, walls if is_live else {}))
-        fixed = [("epoch", str(epoch).encode()), ("calc_wall_ns", str(now_ns).encode()), ("host", self._host)]
+        fixed = BatchHeaders(epoch, now_ns, self._host)
         for result in results:
-            headers = [
-                *fixed,
-                ("source_offset", str(result.source_offset).encode()),
-                ("result_seq", str(result.result_seq).encode()),
-            ]
-            wall_ns = walls.get(result.source_offset)
-            if wall_ns is not None:
-                headers.append(("ingest_wall_ns", str(wall_ns).encode()))
+            headers = fixed.of(result, walls.get(result.source_offset))
             self._produce(
                 self._names[result.topic],
                 partition,
@@ -148,7 +165,7 @@ class Delivery:
     ) -> Ticket:
         """One checkpoint record; its epoch and offset stand in headers too, so that a restore need not decode all."""
         ticket = Ticket(1, asyncio.get_running_loop(), self._done((), {}))
-        headers = [("epoch", str(epoch).encode()), ("offset", str(offset).encode()), ("host", self._host)]
+        headers = [("epoch", str(epoch).encode()), ("offset", str(offset).encode()), ("host", self._host.encode())]
         self._produce(self._names[topic.short], partition, key.encode(), value, ts_ns // NS_PER_MS, headers, ticket)
         return ticket
 

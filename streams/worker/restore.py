@@ -133,7 +133,8 @@ class Restorer:
         """Write the epoch's first checkpoint; False if another worker's stands before it."""
         data = await self._kernel.run(engine.fold.snapshot, engine.state)
         self._check(token)
-        ticket = self.send_checkpoint(engine, data, engine.offset, engine.fold.log_time_ns(engine.state))
+        log_time_ns = engine.fold.log_time_ns(engine.state)
+        ticket = self.send_checkpoint(engine, data, engine.offset, log_time_ns, is_opening=True)
         await ticket.confirmed()
         self._check(token)
         first = checkpoints.opener(await self._found(engine.partition), engine.epoch)
@@ -147,29 +148,19 @@ class Restorer:
         )
         return True
 
-    def send_checkpoint(self, engine: Engine, data: bytes, offset: int, log_time_ns: int) -> Any:
-        """Checkpoint of a state at ``offset``; into the history too, when log time has passed its grid."""
+    def send_checkpoint(
+        self, engine: Engine, data: bytes, offset: int, log_time_ns: int, *, is_opening: bool = False
+    ) -> Any:
+        """Checkpoint of a state at ``offset``; into the history too when it opens an epoch or log time has passed a grid
+        point of the history."""
         identity, group = self._maker.identity, self._settings.group_name
-        record = schemas.Checkpoint(
-            group=group,
-            topic=self._topic,
-            partition=engine.partition,
-            epoch=engine.epoch,
-            offset=offset,
-            offsets={},
-            log_id=engine.log_id,
-            log_time_ns=log_time_ns,
-            settings_hash=identity.settings_hash,
-            engine_version=identity.engine_version,
-            cpu_features=identity.cpu_features,
-            state_format=identity.state_format,
-            state=data,
-        )
+        where = (group, self._topic, engine.partition, engine.epoch, offset)
+        record = checkpoints.record(*where, engine.log_id, log_time_ns, identity, data)
         value = schemas.encode(record)
         key = topics.checkpoint_key(group, self._topic, engine.partition, engine.epoch)
         to = (engine.partition, key, value, engine.epoch, offset, log_time_ns)
         every_ns = self._settings.history_minutes * NS_PER_MIN
-        if checkpoints.is_history_due(engine.history_ns, log_time_ns, every_ns):
+        if is_opening or checkpoints.is_history_due(engine.history_ns, log_time_ns, every_ns):
             self._delivery.send_checkpoint(topics.CHECKPOINTS_HISTORY, *to)
             engine.history_ns = log_time_ns
         return self._delivery.send_checkpoint(topics.CHECKPOINTS, *to)

@@ -26,6 +26,7 @@ from tests.chaos.checksum import ChecksumFold, ChecksumMaker, record
 
 NAMESPACE = "scripted"
 CHECKPOINTS = topics.full_name(topics.CHECKPOINTS, NAMESPACE)
+HISTORY = topics.full_name(topics.CHECKPOINTS_HISTORY, NAMESPACE)
 GREEKS = topics.full_name(topics.GREEKS, NAMESPACE)
 TICKS = topics.full_name(topics.TICKS, NAMESPACE)
 

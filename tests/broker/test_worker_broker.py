@@ -1,0 +1,128 @@
+"""Workers on a real Kafka: delivery, graceful stops, kills, ids, and the supervisor's command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from streams import kafka, topics
+from streams.partitioning import N_PARTITIONS
+from tests.broker import worker_runs as runs
+from tests.chaos import checksum, harness, oracle
+from tests.kafka_fixtures import eventually
+
+MAKER = checksum.ChecksumMaker()
+
+
+def verdict(bootstrap: str, namespace: str) -> oracle.Verdict:
+    return oracle.check(bootstrap, namespace, MAKER, topics.group_name(namespace))
+
+
+def test_two_workers_publish_what_one_thread_would_and_commit_the_whole_log(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    with runs.fleet_of(bootstrap, namespace, 2, tmp_path) as fleet:
+        runs.write(bootstrap, namespace, harness.checksum_load(1, 5_000))
+        runs.wait_until_worked_off(bootstrap, namespace)
+        source = topics.full_name(topics.TICKS, namespace)
+        ends = {(source, p): high for p, (_, high) in kafka.watermarks(bootstrap, source, range(N_PARTITIONS)).items()}
+        eventually(lambda: kafka.group_offsets(bootstrap, topics.group_name(namespace)) == ends, 20.0)
+        assert set(fleet.stop().values()) == {0}
+    found = verdict(bootstrap, namespace)
+    assert found.is_right, found.summary()
+    assert found.repeats == 0
+
+
+def test_a_graceful_stop_leaves_nothing_to_repeat(bootstrap: str, namespace: str, tmp_path: Path) -> None:
+    with runs.fleet_of(bootstrap, namespace, 1, tmp_path, GREEKSTREAM_WORKER_CHECKPOINT_S="60") as fleet:
+        # with a checkpoint a minute, only the one at the stop can cover these
+        runs.write(bootstrap, namespace, harness.checksum_load(2, 3_000))
+        greeks = topics.full_name(topics.GREEKS, namespace)
+        eventually(lambda: sum(high for _, high in kafka.watermarks(bootstrap, greeks, range(16)).values()) == 3_000)
+        assert fleet.stop() == {0: 0}
+        fleet.start(0)
+        runs.write(bootstrap, namespace, harness.checksum_load(3, 2_000))
+        eventually(lambda: sum(high for _, high in kafka.watermarks(bootstrap, greeks, range(16)).values()) >= 5_000)
+        fleet.stop()
+    found = verdict(bootstrap, namespace)
+    assert found.is_right, found.summary()
+    assert found.repeats == 0
+
+
+def test_a_killed_worker_comes_back_with_its_id_misses_nothing_and_disturbs_nobody(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    with runs.fleet_of(bootstrap, namespace, 2, tmp_path) as fleet:
+        runs.write(bootstrap, namespace, harness.checksum_load(4, 4_000))
+        n_assignments = len(fleet.events("assigned"))
+        killed = time.monotonic()
+        fleet.kill(0)
+        runs.write(bootstrap, namespace, harness.checksum_load(5, 4_000))
+        eventually(lambda: fleet.tend() or fleet.n_restarts == 1)
+        runs.wait_until_worked_off(bootstrap, namespace)
+        print(f"killed worker back and caught up, checkpoint included, after {time.monotonic() - killed:.1f} s")
+        fleet.stop()
+        assert len(fleet.events("assigned")) == n_assignments + 1, "only the killed one was assigned again"
+    found = verdict(bootstrap, namespace)
+    assert found.is_right, found.summary()
+
+
+def test_a_new_group_begins_at_the_end_of_the_log(bootstrap: str, namespace: str, tmp_path: Path) -> None:
+    n_before = runs.write(bootstrap, namespace, harness.checksum_load(6, 2_000))
+    source = topics.full_name(topics.TICKS, namespace)
+    ends = {p: high for p, (_, high) in kafka.watermarks(bootstrap, source, range(N_PARTITIONS)).items()}
+    with runs.fleet_of(bootstrap, namespace, 1, tmp_path) as fleet:
+        runs.write(bootstrap, namespace, harness.checksum_load(7, 1_000))
+        runs.wait_until_worked_off(bootstrap, namespace)
+        fleet.stop()
+        starts = {line["partition"]: line["first"] for line in fleet.events("cold_start")}
+    assert starts == ends
+    found = oracle.published(bootstrap, namespace, ["greeks"])
+    assert len({item.identity for item in found}) == 1_000
+    assert n_before == 2_000
+    # an hour of log lies before: it was folded silently, so the counts in the results go on from it
+    assert all(json.loads(i.value or b"")[2] == i.identity.source_offset + 1 for i in found)
+
+
+def test_a_second_worker_of_the_same_id_is_refused(bootstrap: str, namespace: str, tmp_path: Path) -> None:
+    with runs.fleet_of(bootstrap, namespace, 1, tmp_path):
+        environ = {**os.environ, **runs.ENVIRON, "KAFKA_BOOTSTRAP": bootstrap}
+        arguments = [sys.executable, "-m", "streams.cli", "worker", "--id", "0", "--namespace", namespace]
+        second = subprocess.run(arguments, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 64
+    assert "worker_id_taken" in second.stderr
+
+
+def test_up_starts_workers_restarts_a_dead_one_and_leaves_no_process(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "up.log"
+    environ = {**os.environ, **runs.ENVIRON, "KAFKA_BOOTSTRAP": bootstrap}
+    arguments = [sys.executable, "-m", "streams.cli", "up", "--workers", "0-1", "--namespace", namespace]
+    with log.open("w") as file:
+        process = subprocess.Popen(arguments, env=environ, stderr=file)
+
+    def pids(event: str) -> list[int]:
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        return [line["pid"] for line in lines if line["event"] == event]
+
+    try:
+        runs.wait_until_opened(bootstrap, namespace)
+        os.kill(pids("worker_started")[0], signal.SIGKILL)
+        eventually(lambda: pids("worker_restarted"))
+        runs.write(bootstrap, namespace, harness.checksum_load(8, 1_000))
+        runs.wait_until_worked_off(bootstrap, namespace)
+    finally:
+        process.send_signal(signal.SIGINT)
+        status = process.wait(40)
+    assert status == 0, log.read_text()[-2000:]
+    assert not any(psutil.pid_exists(pid) for pid in pids("worker_started") + pids("worker_restarted"))
+    found = verdict(bootstrap, namespace)
+    assert found.is_right, found.summary()
