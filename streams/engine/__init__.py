@@ -1,0 +1,32 @@
+"""The pure core of a partition: ``step(state, records, settings) -> (state, results)``.
+
+located     what goes in and what comes out          state       everything known of the log so far
+validate    which records may touch the state        apply       one function per kind of record
+triggers    one scheduler, in log time               jobs        work with the inputs of its moment
+solve       implied vols, one call per payoff        batch       solve, choose sigma, value
+rows        rows, rejects, watermarks                checkpoint  state <-> bytes
+"""
+
+from streams.engine.checkpoint import STATE_FORMAT, restore, snapshot
+from streams.engine.located import BadSnapshot, EngineError, Identity, Located, LogHole, Result, Unreadable
+from streams.engine.settings import EngineSettings
+from streams.engine.state import State
+from streams.engine.step import ENGINE_VERSION, new_state, step
+
+__all__ = [
+    "ENGINE_VERSION",
+    "STATE_FORMAT",
+    "BadSnapshot",
+    "EngineError",
+    "EngineSettings",
+    "Identity",
+    "Located",
+    "LogHole",
+    "Result",
+    "State",
+    "Unreadable",
+    "new_state",
+    "restore",
+    "snapshot",
+    "step",
+]

@@ -1,0 +1,149 @@
+"""A batch of jobs in four passes: solve, choose sigmas in order, value, write rows in order.  Where the batch was cut cannot be seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pricers import Valuation, implied_vols, units, value_options
+from schemas import RowStatus, SigmaSource
+from streams.engine.jobs import Item, Iv, Job
+from streams.engine.located import Identity, Result
+from streams.engine.rows import Writer
+from streams.engine.settings import NS_PER_S, EngineSettings
+from streams.engine.solve import ASK, BID, LAST, MARK, solve
+from streams.engine.state import Solved, State
+
+USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
+SIGMA_OF_DETERMINED = 0.5
+"""Fed to the pricer when exercise is certain and no vol was ever known: the linear price does not depend on it."""
+LARGEST = 1e300
+
+
+def price(state: State, items: Sequence[Item], settings: EngineSettings, identity: Identity) -> list[Result]:
+    """Results of the items, in their order."""
+    jobs = [item for item in items if isinstance(item, Job)]
+    if jobs:
+        solve(jobs, settings)
+        for job in jobs:
+            choose_sigma(job, settings)
+        _value(jobs, settings)
+    writer = Writer(state, settings, identity)
+    for item in items:
+        writer.write(item)
+    return writer.results
+
+
+def choose_sigma(job: Job, settings: EngineSettings) -> None:
+    """The sigma of a job, by the order of sources; a solving job also leaves its vols on the instrument.
+
+    Order: mid of bid and ask vols (when they are close), the mark's, the last trade's (when the forward has not moved
+    since), sticky.  The venue's own vol is never one.
+    """
+    inst = job.inst
+    if job.refusal is not None:
+        job.solved, job.sigma_last, job.sigma_last_status = inst.solved, inst.sigma_last, inst.sigma_last_status
+        return
+    if job.trade is not None:
+        _trade_sigma(job)
+        return
+    if job.solves and job.ivs:
+        if job.last_price is not None:
+            inst.sigma_last, inst.sigma_last_status = job.ivs[LAST].sigma, job.ivs[LAST].status
+        bid, ask, mark = job.ivs[BID], job.ivs[ASK], job.ivs[MARK]
+        inst.solved = Solved(bid.sigma, bid.status, ask.sigma, ask.status, mark.sigma, mark.status, mark.low, mark.high)
+        sigma, source, sigma_ns = _best(job, bid, ask, mark, settings)
+        if sigma is not None:
+            inst.sigma, inst.sigma_source, inst.sigma_ns = sigma, source, sigma_ns
+            job.sigma, job.sigma_source, job.sigma_ns = sigma, source, sigma_ns
+    if job.sigma is None and inst.sigma is not None:
+        job.sigma, job.sigma_source, job.sigma_ns = inst.sigma, SigmaSource.STICKY, inst.sigma_ns
+    job.solved, job.sigma_last, job.sigma_last_status = inst.solved, inst.sigma_last, inst.sigma_last_status
+    job.is_determined = RowStatus.DETERMINED in (job.solved.bid_status, job.solved.ask_status, job.solved.mark_status)
+
+
+def _best(job: Job, bid: Iv, ask: Iv, mark: Iv, settings: EngineSettings) -> tuple[float | None, SigmaSource, int]:
+    if bid.status in USABLE and ask.status in USABLE and bid.sigma is not None and ask.sigma is not None:
+        mid, gap = 0.5 * (bid.sigma + ask.sigma), abs(ask.sigma - bid.sigma)
+        if gap <= max(settings.sigma_gap, settings.sigma_gap_ratio * mid):
+            return mid, SigmaSource.BID_ASK_MID, job.quote_ns
+    if mark.status in USABLE and mark.sigma is not None:
+        return mark.sigma, SigmaSource.MARK_PRICE, job.quote_ns
+    inst = job.inst
+    if job.is_last_fresh and inst.sigma_last is not None and inst.sigma_last_status in USABLE:
+        return inst.sigma_last, SigmaSource.LAST_TRADE, job.last_ns
+    return None, SigmaSource.NONE, 0
+
+
+def _trade_sigma(job: Job) -> None:
+    """A trade is valued at the row's sigma of its moment; where there is none yet, at its own."""
+    inst = job.inst
+    own = job.ivs[LAST] if job.ivs else Iv(None, RowStatus.NO_QUOTE)
+    job.sigma_last, job.sigma_last_status = own.sigma, own.status
+    if job.sets_last:
+        inst.sigma_last, inst.sigma_last_status = own.sigma, own.status
+    job.is_determined = own.status == RowStatus.DETERMINED
+    if inst.sigma is not None:
+        job.sigma, job.sigma_source, job.sigma_ns = inst.sigma, inst.sigma_source, inst.sigma_ns
+    elif own.sigma is not None and own.status in USABLE:
+        job.sigma, job.sigma_source, job.sigma_ns = own.sigma, SigmaSource.LAST_TRADE, job.now_ns
+
+
+def _value(jobs: Sequence[Job], settings: EngineSettings) -> None:
+    """Primary values, one call per payoff, and the European twin in one call for all."""
+    linear: list[Job] = []
+    inverse: list[Job] = []
+    for job in jobs:
+        if job.refusal is None and job.facts is not None and (job.sigma is not None or job.is_determined):
+            (inverse if job.facts.is_inverse else linear).append(job)
+    for group, payoff in ((linear, "linear"), (inverse, "inverse")):
+        if group:
+            _value_payoff(group, payoff, settings)
+
+
+def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) -> None:
+    inputs = []
+    for job in jobs:
+        facts, forward, fixings = job.facts, job.forward, job.fixings
+        assert facts is not None and forward is not None and facts.rule is not None  # refused otherwise
+        inputs.append((
+            forward.value, facts.strike, SIGMA_OF_DETERMINED if job.sigma is None else job.sigma, facts.sign,
+            job.next_fixing_s, float(facts.rule.interval_s), facts.rule.n_fixings, fixings.n_fixed, fixings.running_sum,
+            max(0.0, (facts.expiry_ns - job.now_ns) / NS_PER_S),
+        ))  # fmt: skip
+    columns = np.ascontiguousarray(np.array(inputs, dtype=np.float64).T)
+    forward_usd, strike, sigma, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tau_s = columns
+    common = {"forward": forward_usd, "strike": strike, "option_sign": sign}
+    ours = value_options(
+        **common, sigma=sigma, next_fixing_s=next_s, interval_s=interval_s, n_fixings=n_fixings, n_fixed=n_fixed,
+        running_sum=running_sum, payoff=payoff, engine=settings.engine, rate=settings.rate, carry=settings.carry,
+    )  # fmt: skip
+    one = np.ones_like(tau_s)
+    european = {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european"}
+    twin = value_options(**common, **european, sigma=sigma)
+    with np.errstate(all="ignore"):
+        twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma
+        rows = _wire_columns(ours, twin, twin_sigma, forward_usd, payoff == "inverse").T.tolist()
+    for job, row, status in zip(jobs, rows, ours.status.tolist(), strict=True):
+        job.values = tuple([v if -LARGEST < v < LARGEST else None for v in row])
+        job.value_status = status
+
+
+def _wire_columns(
+    ours: Valuation, twin: Valuation, twin_sigma: np.ndarray, forward: np.ndarray, is_inverse: bool
+) -> np.ndarray:
+    """Values and twin in the order and units of the wire, (23, n); nan where a column does not apply."""
+    nan = np.full_like(forward, math.nan)
+    return np.stack((
+        ours.price_usd, units.price_coin(ours.price_usd, forward), ours.std_error, ours.delta, ours.gamma,
+        units.vega_usd_per_point(ours.vega), units.theta_usd_per_day(ours.theta_per_year), units.rho_usd_per_pct(ours.rho),
+        units.vanna_per_point(ours.vanna), units.charm_per_day(ours.charm_per_year), units.volga_usd_per_point2(ours.volga),
+        ours.roll_delta_per_fixing,
+        units.delta_coin(ours.delta, ours.price_usd, forward) if is_inverse else nan,
+        units.gamma_coin_per_usd(ours.gamma, ours.delta, ours.price_usd, forward) if is_inverse else nan,
+        twin_sigma, twin.price_usd, twin.delta, twin.gamma, units.vega_usd_per_point(twin.vega),
+        units.theta_usd_per_day(twin.theta_per_year), units.vanna_per_point(twin.vanna),
+        units.charm_per_day(twin.charm_per_year), units.volga_usd_per_point2(twin.volga),
+    ))  # fmt: skip

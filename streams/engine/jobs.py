@@ -1,0 +1,265 @@
+"""What a batch has to do, in order.  A job holds every input of its moment, so that later records of the batch cannot touch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas import InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
+from streams.engine.forwards import Forward, forward_of, has_moved
+from streams.engine.located import Unreadable
+from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
+from streams.engine.state import NOT_SOLVED, Facts, Fixings, Instrument, Point, Solved, State
+
+NO_FIXINGS = Fixings(0, 0, 0.0, 0)
+SOLVING = (Trigger.QUOTE, Trigger.MARK, Trigger.SNAPSHOT)
+"""Triggers that solve implied vols; the others reprice at the sticky one."""
+
+
+class Refusal(NamedTuple):
+    """Why something cannot be priced, in words for people, and what would end it."""
+
+    status: RowStatus
+    detail: str
+    clears_when: str
+
+
+class Iv(NamedTuple):
+    """An implied vol with its status."""
+
+    sigma: float | None
+    status: RowStatus
+    low: float | None = None
+    high: float | None = None
+
+
+NO_IV = Iv(None, RowStatus.NO_QUOTE)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An option to be priced at a moment; with a trade, for that trade."""
+
+    offset: int
+    now_ns: int
+    trigger: Trigger
+    inst: Instrument
+    contract: InstrumentState | None
+    facts: Facts | None
+    quote: OptionQuote | None
+    quote_ns: int
+    forward: Forward | None
+    index: Point | None
+    dvol: float | None
+    fixings: Fixings
+    next_fixing_s: float
+    is_liquid: bool
+    is_stale: bool
+    is_cold: bool
+    solves: bool
+    refusal: Refusal | None
+    last_price: float | None
+    """Dated last price to be solved in this job, under last_forward."""
+    last_forward: float
+    last_ns: int
+    is_last_fresh: bool
+    """The forward has not moved since the last trade: its vol may be used."""
+    trade: OptionTrade | None = None
+    sets_last: bool = False
+    """The trade is the newest one: its vol becomes the instrument's sigma_last."""
+    # filled by the batch
+    ivs: list[Iv] = field(default_factory=list)
+    """bid, ask, mark, last (or the trade's)."""
+    solved: Solved = NOT_SOLVED
+    sigma: float | None = None
+    sigma_source: SigmaSource = SigmaSource.NONE
+    sigma_ns: int = 0
+    sigma_last: float | None = None
+    sigma_last_status: RowStatus = RowStatus.NO_QUOTE
+    is_determined: bool = False
+    values: tuple[float | None, ...] | None = None
+    value_status: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class FutureJob:
+    """A row for a future or perpetual: delta 1, no kernel."""
+
+    offset: int
+    now_ns: int
+    trigger: Trigger
+    inst: Instrument
+    contract: InstrumentState
+    facts: Facts
+    price: Point | None
+    bid: float | None
+    ask: float | None
+    mark: float | None
+    last: float | None
+    open_interest: float | None
+    index: Point | None
+    dvol: float | None
+    refusal: Refusal | None
+
+
+class Expired(NamedTuple):
+    """The instrument's last row, and its tombstones."""
+
+    offset: int
+    now_ns: int
+    inst: Instrument
+
+
+class ClockDone(NamedTuple):
+    """A Clock has been worked off: latest rows and watermarks."""
+
+    offset: int
+    now_ns: int
+    is_ready: bool
+    listed: tuple[Instrument, ...]
+
+
+class SetDone(NamedTuple):
+    """An InstrumentSet has come: standing rejects and cleared ones are told again."""
+
+    offset: int
+    now_ns: int
+    known: tuple[Instrument, ...]
+    """All instruments, by name."""
+
+
+class Dead(NamedTuple):
+    """Bytes for the dead letters."""
+
+    offset: int
+    now_ns: int
+    unreadable: Unreadable
+
+
+Item = Job | FutureJob | Expired | ClockDone | SetDone | Dead
+
+
+def is_liquid(inst: Instrument, now_ns: int, settings: EngineSettings) -> bool:
+    """Traded lately; or two-sided, changed lately and tight.  Premiums and times only: no trigger may depend on a kernel."""
+    since_ns = now_ns - settings.liquid_ms * NS_PER_MS
+    if inst.traded_ns >= since_ns:
+        return True
+    quote = inst.quote
+    if quote is None or inst.changed_ns < since_ns or quote.bid is None or quote.ask is None:
+        return False
+    if not 0.0 < quote.bid <= quote.ask:
+        return False
+    return (quote.ask - quote.bid) * 200.0 < settings.liquid_spread_pct * (quote.ask + quote.bid)
+
+
+def _refusal(
+    facts: Facts | None, inst: Instrument, forward: Forward | None, fixings: Fixings, now_ns: int, is_stale: bool,
+    settings: EngineSettings, is_trade: bool,
+) -> Refusal | None:  # fmt: skip
+    """First reason, in the order in which a person would ask, why no number can be made."""
+    contract = inst.contract
+    if contract is None or facts is None:
+        return Refusal(RowStatus.NO_CONTRACT, "no InstrumentState of this name yet", "its InstrumentState arrives")
+    if facts.rule is None:
+        return Refusal(
+            RowStatus.NO_CONTRACT, f"settlement rule {contract.settlement_rule!r} is not known", "an upgrade knows it"
+        )
+    if not is_trade:
+        if not facts.is_open:
+            return Refusal(RowStatus.NOT_OPEN, f"the instrument is {contract.status.name}", "its state is OPEN again")
+        if inst.quote is None:
+            return Refusal(RowStatus.NO_QUOTE, "no quote yet", "its first quote arrives")
+    if forward is None:
+        where = "index" if facts.window_ns <= now_ns else "forward"
+        return Refusal(
+            RowStatus.NO_FORWARD, f"no {where} of {contract.price_index}", f"an UnderlyingQuote brings the {where}"
+        )
+    if now_ns >= facts.first_grid_ns and facts.interval_ns:
+        n_due = min((now_ns - facts.first_grid_ns) // facts.interval_ns + 1, facts.rule.n_fixings)
+        if n_due - fixings.n_fixed > settings.n_overdue_fixings_max:
+            detail = f"{n_due - fixings.n_fixed} grid points are past and have no fixing"
+            return Refusal(RowStatus.FIXING_MISSING, detail, "a SettlementFixing arrives")
+    if is_stale and settings.reject_stale and not is_trade:
+        detail = (
+            "quote lies before a feed gap"
+            if inst.is_unseen
+            else f"forward is {(now_ns - forward.ts_ns) // NS_PER_MS} ms old"
+        )
+        return Refusal(RowStatus.STALE_QUOTE, detail, "fresh input arrives")
+    return None
+
+
+def option_job(
+    state: State, inst: Instrument, trigger: Trigger, now_ns: int, offset: int, settings: EngineSettings,
+    trade: OptionTrade | None = None,
+) -> Job:  # fmt: skip
+    """Catch the inputs of an option at now, and note on the instrument what this calculation was given."""
+    facts, contract = inst.facts, inst.contract
+    underlying = state.underlyings.get(contract.price_index) if contract is not None else None
+    forward: Forward | None = None
+    fixings, next_fixing_s, is_last_fresh = NO_FIXINGS, 0.0, False
+    if facts is not None:
+        forward = forward_of(facts, inst, underlying, now_ns, settings)
+        if underlying is not None:
+            fixings = underlying.fixings.get(facts.expiry_ns, NO_FIXINGS)
+        next_fixing_s = (facts.first_grid_ns + fixings.n_fixed * facts.interval_ns - now_ns) / NS_PER_S
+    stale_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
+    is_stale = inst.is_unseen or (forward is not None and forward.ts_ns < stale_ns)
+    refusal = _refusal(facts, inst, forward, fixings, now_ns, is_stale, settings, trade is not None)
+    solves, last_price = False, None
+    if refusal is None and forward is not None:
+        is_last_fresh = inst.last_price is not None and not has_moved(
+            inst.last_forward, forward.value, settings.underlying_move_ratio
+        )
+        if trade is None:
+            solves = trigger in SOLVING or not inst.has_solved
+            inst.calc_forward = forward.value
+        if solves:
+            inst.has_solved = True
+            inst.calc_mark, inst.calc_last = (
+                (inst.quote.mark, inst.quote.last) if inst.quote is not None else (None, None)
+            )
+            if inst.is_last_new:
+                last_price, inst.is_last_new = inst.last_price, False
+    return Job(
+        offset, now_ns, trigger, inst, contract, facts, inst.quote, inst.quote_ns, forward,
+        underlying.index if underlying is not None else None, underlying.dvol if underlying is not None else None,
+        fixings, next_fixing_s, is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
+        last_price, inst.last_forward, inst.last_ns, is_last_fresh, trade,
+    )  # fmt: skip
+
+
+def future_price(state: State, inst: Instrument) -> Point | None:
+    """Mark, else mid, else last of a future or perpetual, with its time."""
+    contract = inst.contract
+    underlying = state.underlyings.get(contract.price_index) if contract is not None else None
+    future = underlying.futures.get(inst.name) if underlying is not None else None
+    if future is None:
+        return None
+    value = future.mark
+    if value is None and future.bid is not None and future.ask is not None:
+        value = 0.5 * (future.bid + future.ask)
+    if value is None:
+        value = future.last
+    return Point(value, future.ts_event_ns) if value is not None else None
+
+
+def future_job(
+    state: State, inst: Instrument, contract: InstrumentState, facts: Facts, trigger: Trigger, now_ns: int, offset: int
+) -> FutureJob:
+    """Catch the inputs of a future or perpetual at now."""
+    underlying = state.underlyings.get(contract.price_index)
+    future = underlying.futures.get(inst.name) if underlying is not None else None
+    price = future_price(state, inst)
+    refusal = None
+    if not facts.is_open:
+        refusal = Refusal(RowStatus.NOT_OPEN, f"the instrument is {contract.status.name}", "its state is OPEN again")
+    elif price is None:
+        refusal = Refusal(RowStatus.NO_QUOTE, "no price of it yet", "an UnderlyingQuote brings one")
+    else:
+        inst.calc_forward = price.value
+    bid, ask, mark, last, interest = future[2:7] if future is not None else (None,) * 5
+    return FutureJob(
+        offset, now_ns, trigger, inst, contract, facts, price, bid, ask, mark, last, interest,
+        underlying.index if underlying is not None else None, underlying.dvol if underlying is not None else None, refusal,
+    )  # fmt: skip

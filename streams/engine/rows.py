@@ -1,0 +1,376 @@
+"""Rows, rejects, tombstones and watermarks, written in the order of the work; the only module that makes records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pricers import Status
+from schemas import (
+    DeadLetter,
+    Engine,
+    ForwardSource,
+    Greeks,
+    InstrumentState,
+    Kind,
+    Payoff,
+    Reject,
+    RowStatus,
+    SigmaSource,
+    TradeGreeks,
+    Trigger,
+    Watermark,
+)
+from streams.engine.jobs import ClockDone, Dead, Expired, FutureJob, Item, Job, Refusal, SetDone
+from streams.engine.located import Identity, Result, ResultRecord
+from streams.engine.settings import CONVENTION, NS_PER_MS, NS_PER_S, SECONDS_PER_YEAR, EngineSettings
+from streams.engine.solve import ROW_STATUS
+from streams.engine.state import NEVER, Facts, Instrument, State
+
+NO_VALUES: tuple[float | None, ...] = (None,) * 23
+FUTURE_VALUES = (None, 1.0, *(0.0,) * 9, None, None, *(None,) * 9)
+"""std_error, delta 1, gamma to roll_delta 0, no coin greeks, no twin; price_usd and price_coin come before."""
+NO_VOLS = (None, RowStatus.NO_QUOTE) * 4 + (None, None)
+PAYLOAD_MAX = 65_536
+ENGINES = {"closed_form": Engine.CLOSED_FORM, "qmc": Engine.QMC, "paths": Engine.PATHS, "european": Engine.EUROPEAN}
+FALLBACK = int(Status.FALLBACK)
+
+
+class Writer:
+    """Writes results of one batch.  ``result_seq`` counts the results of a source offset over all topics, from 0."""
+
+    def __init__(self, state: State, settings: EngineSettings, identity: Identity) -> None:
+        self.state, self.settings, self.identity = state, settings, identity
+        self.results: list[Result] = []
+        self._offset, self._seq = -1, 0
+        self._engine = ENGINES.get(settings.engine, Engine.UNKNOWN)
+        self._writers: dict[type, Callable[[Any], None]] = {
+            Job: self._job,
+            FutureJob: self._future,
+            Expired: self._expired,
+            ClockDone: self._clock,
+            SetDone: self._set,
+            Dead: self._dead,
+        }
+
+    def write(self, item: Item) -> None:
+        """Write one item; items of one source offset follow each other."""
+        if item.offset != self._offset:
+            self._offset, self._seq = item.offset, 0
+        self._writers[type(item)](item)
+
+    def _emit(self, topic: str, key: str, record: ResultRecord | None, ts_ns: int) -> None:
+        self.results.append(Result(topic, key, record, ts_ns, self._offset, self._seq))
+        self._seq += 1
+
+    def _emit_row(self, row: Greeks, ts_ns: int) -> None:
+        """A row, which is also the newest one for ``latest`` until the next Clock."""
+        self._emit("greeks", row.instrument_name, row, ts_ns)
+        self.state.pending.pop(row.instrument_name, None)
+        self.state.pending[row.instrument_name] = row
+
+    # options
+
+    def _job(self, job: Job) -> None:
+        if job.trade is not None:
+            self._trade(job)
+            return
+        inst, values = job.inst, job.values
+        refusal = job.refusal or self._outcome(job)
+        is_change = self._settle(inst, refusal, job.now_ns)
+        if refusal is not None and not is_change and job.trigger != Trigger.TIME:
+            return  # nothing new to say until its time trigger
+        if refusal is None:
+            inst.good_ns = job.now_ns
+            status = ROW_STATUS[job.value_status]
+        else:
+            values, status = None, refusal.status
+        self._emit_row(self._row(job, status, values), job.now_ns)
+        self._tell(inst, refusal, is_change, job.now_ns)
+
+    def _outcome(self, job: Job) -> Refusal | None:
+        """Why a job whose inputs were fine has no numbers."""
+        if job.values is None:
+            statuses = ", ".join(
+                f"{side} {status.name}"
+                for side, status in zip(("bid", "ask", "mark", "last"), _statuses(job), strict=True)
+            )
+            return Refusal(RowStatus.NO_SIGMA, f"no vol: {statuses}", "a quote with a usable price arrives")
+        if job.values[0] is None or job.values[3] is None:
+            status = ROW_STATUS[job.value_status]
+            status = RowStatus.NOT_CONVERGED if status in (RowStatus.OK, RowStatus.DETERMINED) else status
+            return Refusal(status, f"the pricer says {status.name}", "its inputs change")
+        return None
+
+    def _settle(self, inst: Instrument, refusal: Refusal | None, now_ns: int) -> bool:
+        """Keep the standing reject; True when its status has changed."""
+        status = RowStatus.OK if refusal is None else refusal.status
+        if status == inst.reject:
+            return False
+        inst.reject, inst.reject_ns = status, now_ns
+        inst.reject_detail, inst.reject_clears = ("", "") if refusal is None else (refusal.detail, refusal.clears_when)
+        return True
+
+    def _tell(self, inst: Instrument, refusal: Refusal | None, is_change: bool, now_ns: int) -> None:
+        if not is_change:
+            return
+        if refusal is None:
+            self.state.cleared[inst.name] = None
+            self._emit("rejects", inst.name, None, now_ns)
+        else:
+            self.state.cleared.pop(inst.name, None)
+            self._emit_reject(inst, now_ns)
+
+    def _emit_reject(self, inst: Instrument, now_ns: int) -> None:
+        reject = Reject(
+            inst.name, inst.reject, inst.reject_detail, inst.reject_ns, now_ns, inst.reject_clears,
+            self.identity.partition, self._offset, self._seq,
+        )  # fmt: skip
+        self._emit("rejects", inst.name, reject, now_ns)
+
+    def _row(self, job: Job, status: RowStatus, values: tuple[float | None, ...] | None) -> Greeks:
+        """The row of an option, with or without numbers."""
+        facts, quote, forward, fixings, now_ns = job.facts, job.quote, job.forward, job.fixings, job.now_ns
+        has_values = values is not None
+        sigma = job.sigma if has_values else None
+        tau_years, n_fixings, sd_usd, is_pin_risk = None, 0, None, False
+        if facts is not None:
+            tau_years = max(0, facts.expiry_ns - now_ns) / NS_PER_S / SECONDS_PER_YEAR
+            n_fixings = facts.rule.n_fixings if facts.rule is not None else 0
+            if sigma is not None and forward is not None:
+                sd_usd = settlement_sd_usd(job, facts, forward.value, sigma)
+                is_pin_risk = _is_pin_risk(job, facts, forward.value, sigma, sd_usd, tau_years, self.settings)
+        engine = Engine.NONE if not has_values else Engine.QMC if job.value_status == FALLBACK else self._engine
+        if quote is None:
+            ticker: tuple[float | None, ...] = (None,) * 8
+            venue: tuple[float | None, ...] = (None,) * 7
+            delivery, spread = None, None
+        else:
+            ticker = (
+                quote.bid, quote.ask, quote.mark, quote.last, quote.bid_size, quote.ask_size, quote.open_interest,
+                quote.volume_24h,
+            )  # fmt: skip
+            delivery, spread = quote.estimated_delivery_price, spread_pct(quote.bid, quote.ask)
+            unit = quote.underlying_price or (forward.value if forward is not None else None)
+            venue_usd = quote.mark if facts is not None and not facts.is_inverse else times(quote.mark, unit)
+            venue = (
+                quote.mark_sigma, venue_usd, quote.venue_delta, quote.venue_gamma, quote.venue_vega, quote.venue_theta,
+                quote.venue_rho,
+            )  # fmt: skip
+        solved = job.solved
+        return Greeks._make((
+            *prefix(job.inst.name, job.contract), self.identity.partition, self._offset, self._seq, job.trigger, now_ns,
+            status, CONVENTION,
+            forward.value if forward is not None else None,
+            forward.source if forward is not None else ForwardSource.NONE,
+            age_ms(now_ns, forward.ts_ns) if forward is not None else None,
+            job.index.value if job.index is not None else None,
+            tau_years, n_fixings, fixings.n_fixed, fixings.running_sum, fixings.n_imputed,
+            *ticker, job.dvol, delivery, age_ms(now_ns, job.quote_ns) if quote is not None else None,
+            sigma, job.sigma_source if sigma is not None else SigmaSource.NONE,
+            age_ms(now_ns, job.sigma_ns) if sigma is not None else None,
+            solved[0], solved[1], solved[2], solved[3], solved[4], solved[5], job.sigma_last, job.sigma_last_status,
+            solved[6], solved[7],
+            engine, *(values or NO_VALUES), *venue, spread, job.is_liquid, job.is_stale, job.is_cold, is_pin_risk, sd_usd,
+            job.inst.good_ns if job.inst.good_ns != NEVER else None,
+        ))  # fmt: skip
+
+    def _trade(self, job: Job) -> None:
+        """One TradeGreeks; the instrument's reject and latest row are not touched."""
+        trade, quote, values = job.trade, job.quote, job.values
+        assert trade is not None
+        refusal = job.refusal or self._outcome(job)
+        status = ROW_STATUS[job.value_status] if refusal is None else refusal.status
+        if refusal is not None:
+            values = None
+        own = job.ivs[3] if job.ivs else None
+        sigma = job.sigma if values is not None else None
+        engine = Engine.NONE if values is None else Engine.QMC if job.value_status == FALLBACK else self._engine
+        row = TradeGreeks._make((
+            *trade, self.identity.partition, self._offset, self._seq, status,
+            own.sigma if own is not None else None,
+            own.status if own is not None else status,
+            job.forward.value if job.forward is not None else None,
+            *((quote.open_interest, quote.bid, quote.ask) if quote is not None else (None, None, None)),
+            job.dvol, sigma, job.sigma_source if sigma is not None else SigmaSource.NONE,
+            engine, *(values or NO_VALUES),
+        ))  # fmt: skip
+        self._emit("trades", trade.instrument_name, row, job.now_ns)
+
+    # futures, expiries, broadcasts
+
+    def _future(self, job: FutureJob) -> None:
+        inst = job.inst
+        is_change = self._settle(inst, job.refusal, job.now_ns)
+        if job.refusal is not None and not is_change and job.trigger != Trigger.TIME:
+            return
+        if job.refusal is None:
+            inst.good_ns = job.now_ns
+        self._emit_row(self._future_row(job), job.now_ns)
+        self._tell(inst, job.refusal, is_change, job.now_ns)
+
+    def _future_row(self, job: FutureJob) -> Greeks:
+        """Delta 1 per coin of notional, the rest 0, so that positions can be summed from one topic (C34)."""
+        now_ns, price = job.now_ns, job.price
+        is_good = job.refusal is None and price is not None
+        age = age_ms(now_ns, price.ts_ns) if price is not None else None
+        expiry_ns = job.contract.expiry_ns
+        tau_years = max(0, expiry_ns - now_ns) / NS_PER_S / SECONDS_PER_YEAR if expiry_ns is not None else None
+        values = (price.value, 1.0, *FUTURE_VALUES) if is_good and price is not None else NO_VALUES
+        return Greeks._make((
+            *prefix(job.inst.name, job.contract), self.identity.partition, self._offset, self._seq, job.trigger, now_ns,
+            RowStatus.OK if job.refusal is None else job.refusal.status, CONVENTION,
+            price.value if price is not None else None,
+            ForwardSource.FUTURE if price is not None else ForwardSource.NONE, age,
+            job.index.value if job.index is not None else None, tau_years, 0, 0, 0.0, 0,
+            job.bid, job.ask, job.mark, job.last, None, None, job.open_interest, None, job.dvol, None, age,
+            None, SigmaSource.NONE, None, *NO_VOLS, Engine.NONE, *values, *(None,) * 7, spread_pct(job.bid, job.ask),
+            False, age is not None and age > self.settings.forward_stale_ms, False, False, None,
+            job.inst.good_ns if job.inst.good_ns != NEVER else None,
+        ))  # fmt: skip
+
+    def _expired(self, item: Expired) -> None:
+        """The last row, the tombstone of ``latest``, and the end of a standing reject."""
+        inst, now_ns = item.inst, item.now_ns
+        self._emit("greeks", inst.name, self._expired_row(inst, now_ns), now_ns)
+        self.state.pending.pop(inst.name, None)
+        self._emit("latest", inst.name, None, now_ns)
+        if inst.reject != RowStatus.OK:
+            inst.reject = RowStatus.OK
+            self.state.cleared[inst.name] = None
+            self._emit("rejects", inst.name, None, now_ns)
+
+    def _expired_row(self, inst: Instrument, now_ns: int) -> Greeks:
+        contract = inst.contract
+        good_ns = inst.good_ns if inst.good_ns != NEVER else None
+        quote = inst.quote
+        delivery = contract.delivery_price if contract is not None else None
+        if delivery is None and quote is not None:
+            delivery = quote.estimated_delivery_price
+        return Greeks._make((
+            *prefix(inst.name, contract), self.identity.partition, self._offset, self._seq, Trigger.EXPIRY, now_ns,
+            RowStatus.EXPIRED, CONVENTION, None, ForwardSource.NONE, None, None, 0.0, 0, 0, 0.0, 0, *(None,) * 9, delivery,
+            None, None, SigmaSource.NONE, None, *NO_VOLS, Engine.NONE, *NO_VALUES, *(None,) * 7, None, False, False, False,
+            False, None, good_ns,
+        ))  # fmt: skip
+
+    def _clock(self, item: ClockDone) -> None:
+        """Newest rows since the last Clock, with the identity they had, then how far this partition is."""
+        for name, row in self.state.pending.items():
+            self.results.append(Result("latest", name, row, item.now_ns, row.source_offset, row.result_seq))
+        self.state.pending = {}
+        since_ns = item.now_ns - self.settings.priced_ms * NS_PER_MS
+        n_priced = sum(1 for inst in item.listed if inst.good_ns >= since_ns)
+        n_rejected = sum(1 for inst in item.listed if inst.reject != RowStatus.OK)
+        who = self.identity
+        for topic in ("greeks", "trades"):
+            mark = Watermark(
+                who.partition, item.now_ns, item.offset, item.is_ready, len(item.listed), n_priced, n_rejected, self._seq,
+                who.settings_hash, who.engine_version, who.cpu_features, who.wire_format, who.log_id,
+            )  # fmt: skip
+            self._emit(topic, f"watermark/{who.partition}", mark, item.now_ns)
+
+    def _set(self, item: SetDone) -> None:
+        """Rejects are told again after each snapshot, so that a reader of an hour knows them all."""
+        for inst in item.known:
+            if inst.reject != RowStatus.OK:
+                self._emit_reject(inst, item.now_ns)
+        for name in sorted(self.state.cleared):
+            self._emit("rejects", name, None, item.now_ns)
+        self.state.cleared = {}
+
+    def _dead(self, item: Dead) -> None:
+        what = item.unreadable
+        letter = DeadLetter(
+            self.identity.source_topic, self.identity.partition, item.offset, what.reason, what.detail,
+            what.payload[:PAYLOAD_MAX],
+        )  # fmt: skip
+        self._emit("deadletter", f"{self.identity.partition}/{item.offset}", letter, item.now_ns)
+
+
+def _statuses(job: Job) -> tuple[RowStatus, ...]:
+    solved = job.solved
+    return (solved.bid_status, solved.ask_status, solved.mark_status, job.sigma_last_status)
+
+
+def prefix(name: str, contract: InstrumentState | None) -> tuple[Any, ...]:
+    """The first eleven fields of a row: what the instrument is."""
+    if contract is None:
+        return (name, Kind.UNKNOWN, "", "", Payoff.UNKNOWN, None, None, None, 0.0, "", "")
+    is_coin = contract.kind == Kind.OPTION and contract.payoff == Payoff.INVERSE
+    return (
+        name, contract.kind, contract.base_currency, contract.price_index, contract.payoff, contract.option_type,
+        contract.strike, contract.expiry_ns, contract.contract_size, contract.contract_size_unit, "coin" if is_coin else "usd",
+    )  # fmt: skip
+
+
+def age_ms(now_ns: int, then_ns: int) -> float:
+    """Milliseconds since then, never negative."""
+    return max(0, now_ns - then_ns) / NS_PER_MS
+
+
+def times(a: float | None, b: float | None) -> float | None:
+    """Product, or null where a factor is missing or the product is no number."""
+    if a is None or b is None:
+        return None
+    product = a * b
+    return product if math.isfinite(product) else None
+
+
+def spread_pct(bid: float | None, ask: float | None) -> float | None:
+    """(ask - bid) / mid, per cent; null unless both sides are quoted."""
+    if bid is None or ask is None or bid <= 0.0 or ask <= 0.0:
+        return None
+    spread = (ask - bid) * 200.0 / (ask + bid)
+    return spread if math.isfinite(spread) else None
+
+
+def settlement_sd_usd(job: Job, facts: Facts, forward: float, sigma: float) -> float | None:
+    """Standard deviation of the delivery price from now: w F sigma sqrt(mean_ij min(t_i, t_j)) over the remaining fixings.
+
+    With m of the N remaining ones already due (at time 0) and the rest from t on every h,
+        mean_ij min = ((N - m)/N)^2 (t + h (N - m - 1)(2 (N - m) - 1) / (6 (N - m))).
+    """
+    rule = facts.rule
+    if rule is None:
+        return None
+    n_left = rule.n_fixings - job.fixings.n_fixed
+    if n_left <= 0:
+        return 0.0
+    first_s, step_s = job.next_fixing_s, float(rule.interval_s)
+    n_due = 0
+    if first_s < 0.0:
+        n_due = min(n_left, math.ceil(-first_s / step_s)) if step_s > 0.0 else n_left
+        first_s += n_due * step_s
+    n_live = n_left - n_due
+    if n_live <= 0:
+        return 0.0
+    mean_s = first_s + step_s * (n_live - 1) * (2 * n_live - 1) / (6 * n_live)
+    sd = n_live / rule.n_fixings * forward * sigma * math.sqrt(max(0.0, mean_s) / SECONDS_PER_YEAR)
+    return sd if math.isfinite(sd) else None
+
+
+def _is_pin_risk(
+    job: Job,
+    facts: Facts,
+    forward: float,
+    sigma: float,
+    sd_usd: float | None,
+    tau_years: float,
+    settings: EngineSettings,
+) -> bool:
+    """On the last day, the strike within half a standard deviation of where it would deliver now (C31)."""
+    if (
+        sd_usd is None
+        or facts.rule is None
+        or not 0 <= facts.expiry_ns - job.now_ns <= settings.pin_risk_ms * NS_PER_MS
+    ):
+        return False
+    n = facts.rule.n_fixings
+    expected = (job.fixings.running_sum + (n - job.fixings.n_fixed) * forward) / n
+    if not expected > 0.0:
+        return False
+    is_in_window = job.now_ns >= facts.window_ns
+    sd = sd_usd / expected if is_in_window else sigma * math.sqrt(tau_years)
+    return abs(math.log(expected / facts.strike)) < settings.pin_risk_sd * sd

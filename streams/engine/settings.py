@@ -1,0 +1,75 @@
+"""Every threshold of the engine, with its unit and its reason.  One frozen object; ``settings_hash`` of it is on every Watermark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+SECONDS_PER_YEAR = 31_536_000.0
+"""365 days of 86 400 s: the venue's year (DEFINITIONS, Facts: 365.25 does not fit)."""
+CONVENTION = "usd-per-coin/forward/act365"
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Everything that can change a byte of a result, apart from the log.
+
+    Environment: GREEKSTREAM_ENGINE_<FIELD>, read by the command that starts, never here.
+    """
+
+    engine: str = "closed_form"
+    """Arithmetic of the primary columns: ``closed_form`` or ``qmc``.  The row says which one made it."""
+    rate: float = 0.0
+    """Discount rate of the whole payoff.  Per year, continuous.  0: the venue's own convention."""
+    carry: float = 0.0
+    """Drift of the index between now and the fixings beyond what the forward says.  Per year, continuous."""
+
+    mark_throttle_ms: int = 1_000
+    """``mark`` and ``last`` come ten times a second and say little; bid and ask are never throttled (C11, C13)."""
+    mark_change_ratio: float = 0.001
+    """A smaller relative change of mark or last than this, against the last calculation's input, arms nothing (C12)."""
+    underlying_grid_ms: int = 500
+    """Distance of the grid points at which moved forwards reprice their liquid options."""
+    underlying_move_ratio: float = 0.0001
+    """1 bp: a smaller relative move of the forward since the option's last calculation changes less than its spread."""
+    time_ms: int = 60_000
+    """Everything is repriced once in this time, so that any 65 s of greeks.v1 hold the whole chain (C8)."""
+    illiquid_offset_ms: int = 30_000
+    """``illiquid`` comes this long after ``time``: an option without a market is at most 30 s old (C9)."""
+    liquid_ms: int = 30_000
+    """Traded or changed within this time: liquid (C7, E-75)."""
+    liquid_spread_pct: float = 5.0
+    """Premium spread over mid below which a two-sided, lively quote is liquid (C30).  Per cent."""
+
+    sigma_gap: float = 0.03
+    """Bid and ask vols at most 3 points apart: their mid is the best estimate there is."""
+    sigma_gap_ratio: float = 0.05
+    """... or at most 5 % of their mid apart, for vols far above 60 %."""
+    mark_step_coin: float = 0.0001
+    """The venue publishes marks of coin premiums with 4 decimals (measured: all of 192 998 rows of April 2023)."""
+    mark_step_usd: float = 0.0001
+    """The same for USDC premiums: a mark that is no multiple of the step is taken as published."""
+    total_vol_max: float = 6.0
+    """Beyond this total vol of the remaining average an implied vol says nothing."""
+
+    forward_stale_ms: int = 5_000
+    """A forward older than this is flagged (C19)."""
+    reject_stale: bool = False
+    """True: stale inputs are a STALE_QUOTE reject instead of a flag."""
+    n_overdue_fixings_max: int = 15
+    """More grid points than this (one minute of them) past without a record: FIXING_MISSING instead of a guess."""
+    pin_risk_sd: float = 0.5
+    """Strike within this many standard deviations of the delivery price, on the last day: pin risk (C31)."""
+    pin_risk_ms: int = 86_400_000
+
+    clock_lead_ms: int = 2_000
+    """An event time is believed up to this far past the last Clock (rule 2 of the log)."""
+    priced_ms: int = 60_000
+    """Window of a Watermark's n_priced."""
+    trade_memory_ms: int = 3_600_000
+    """Trade numbers of an expired instrument are kept this long, so that late repeats stay repeats (rule 8)."""
+    n_trade_intervals_max: int = 256
+    """Most holes kept per instrument; beyond it the oldest closes (and is counted): the checkpoint stays bounded."""
+    n_unlisted_max: int = 256
+    """Most instruments without a contract that a partition keeps; more are counted only."""

@@ -1,0 +1,166 @@
+"""Implied vols of a batch: every price of every job in one call per payoff, and the digits that a mark price has lost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pricers import Status, implied_vols
+from schemas import RowStatus
+from streams.engine.forwards import is_price
+from streams.engine.jobs import NO_IV, Iv, Job
+from streams.engine.settings import NS_PER_S, SECONDS_PER_YEAR, EngineSettings
+from streams.engine.state import Facts
+
+BID, ASK, MARK, LAST = range(4)
+CROSSED = Iv(None, RowStatus.CROSSED_QUOTE)
+
+ROW_STATUS = [RowStatus.OK if s is Status.FALLBACK else RowStatus[s.name] for s in sorted(Status)]
+"""By number of the pricers' Status.  A fallback is a number like any other; the row's engine says who made it."""
+
+
+class Request(NamedTuple):
+    """One implied vol to be solved, and where it goes."""
+
+    job: Job
+    slot: int
+    price_usd: float
+    forward: float
+    strike: float
+    sign: float
+    next_fixing_s: float
+    interval_s: float
+    n_fixings: float
+    n_fixed: float
+    running_sum: float
+    tick_usd: float
+
+
+def solve(jobs: Sequence[Job], settings: EngineSettings) -> None:
+    """Fill ``ivs`` of every solving job and of every trade that can be solved."""
+    linear: list[Request] = []
+    inverse: list[Request] = []
+    for job in jobs:
+        facts = job.facts
+        if job.refusal is None and facts is not None and (job.solves or job.trade is not None):
+            _requests(job, facts, inverse if facts.is_inverse else linear, settings)
+    for requests, payoff in ((linear, "linear"), (inverse, "inverse")):
+        if requests:
+            _solve_payoff(requests, payoff, settings)
+
+
+def _requests(job: Job, facts: Facts, out: list[Request], settings: EngineSettings) -> None:
+    """The prices of a job that have a vol to be found; what has none gets its status here."""
+    forward = job.forward
+    if forward is None or facts.rule is None:
+        return
+    unit = forward.value if facts.is_inverse else 1.0
+    contract = job.contract
+    tick_usd = contract.tick_size * unit if contract is not None else math.nan
+    job.ivs = [NO_IV, NO_IV, NO_IV, NO_IV]
+    rule, fixings = facts.rule, job.fixings
+    tail: tuple[float, float, float, float, float] = (
+        float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum, tick_usd,
+    )  # fmt: skip
+    here = (facts.strike, facts.sign, job.next_fixing_s)
+    if job.trade is not None:
+        if job.trade.price > 0.0:
+            out.append(Request(job, LAST, job.trade.price * unit, forward.value, *here, *tail))
+        return
+    if job.last_price is not None:
+        last_unit = job.last_forward if facts.is_inverse else 1.0
+        out.append(Request(job, LAST, job.last_price * last_unit, job.last_forward, *here, *tail))
+    quote = job.quote
+    if quote is None:
+        return
+    bid, ask, mark = quote.bid, quote.ask, quote.mark
+    if bid is not None and ask is not None and bid > ask > 0.0:
+        job.ivs[BID] = job.ivs[ASK] = CROSSED
+    else:
+        if bid is not None and bid > 0.0:
+            out.append(Request(job, BID, bid * unit, forward.value, *here, *tail))
+        if ask is not None and ask > 0.0:
+            out.append(Request(job, ASK, ask * unit, forward.value, *here, *tail))
+    if mark is not None and mark > 0.0:
+        recovered = unrounded_mark(job, facts, settings)
+        if recovered is None:
+            out.append(Request(job, MARK, mark * unit, forward.value, *here, *tail))
+        else:
+            out.append(Request(job, MARK, *recovered, *tail))
+
+
+def _solve_payoff(requests: list[Request], payoff: str, settings: EngineSettings) -> None:
+    columns = np.array([request[2:] for request in requests], dtype=np.float64).T
+    price, forward, strike, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tick = np.ascontiguousarray(
+        columns
+    )
+    solved = implied_vols(
+        price_usd=price, forward=forward, strike=strike, option_sign=sign, next_fixing_s=next_s, interval_s=interval_s,
+        n_fixings=n_fixings, n_fixed=n_fixed, running_sum=running_sum, payoff=payoff, engine=settings.engine,
+        rate=settings.rate, carry=settings.carry, tick_usd=tick, total_vol_max=settings.total_vol_max,
+    )  # fmt: skip
+    numbers = (solved.sigma.tolist(), solved.status.tolist(), solved.sigma_low.tolist(), solved.sigma_high.tolist())
+    for request, sigma, status, low, high in zip(requests, *numbers, strict=True):
+        request.job.ivs[request.slot] = Iv(
+            sigma if is_price(sigma) else None,
+            ROW_STATUS[status],
+            low if 0.0 <= low < math.inf else None,
+            high if is_price(high) else None,
+        )
+
+
+def unrounded_mark(job: Job, facts: Facts, settings: EngineSettings) -> tuple[float, float, float, float, float] | None:
+    """The venue's mark with the digits that its rounding cut off: (price_usd, forward, strike, sign, next_fixing_s).
+
+    A mark of 4 decimals of a coin says nothing of a deep option.  When Black-76 at the venue's own vol, forward and time
+    rounds to the published mark, that price, of the out-of-the-money side, is the venue's mark; else None.
+    Before the window it is solved at the venue's own forward and time, where it was made.
+    """
+    quote, forward = job.quote, job.forward
+    if (
+        quote is None
+        or forward is None
+        or quote.mark is None
+        or quote.mark_sigma is None
+        or quote.underlying_price is None
+    ):
+        return None
+    at, sigma = quote.underlying_price, quote.mark_sigma
+    tau_years = (facts.expiry_ns - job.quote_ns) / NS_PER_S / SECONDS_PER_YEAR
+    step = settings.mark_step_coin if facts.is_inverse else settings.mark_step_usd
+    if not (is_price(at) and 0.0 < sigma < 1e3 and 0.0 < tau_years < 1e3):
+        return None
+    n_steps = quote.mark / step
+    if abs(n_steps - round(n_steps)) > 1e-4:  # not rounded to the step: nothing is lost
+        return None
+    ratio = at / facts.strike
+    if not 1e-100 < ratio < 1e100:
+        return None
+    own, other = _black_pair(at, facts.strike, ratio, sigma * math.sqrt(tau_years), facts.sign)
+    published = own / at if facts.is_inverse else own
+    if abs(published - quote.mark) > 0.5000001 * step:
+        return None
+    is_in_the_money = (at - facts.strike) * facts.sign > 0.0
+    price = other if is_in_the_money else own
+    sign = -facts.sign if is_in_the_money else facts.sign
+    if not price > 0.0:
+        return None
+    if job.now_ns >= facts.window_ns:
+        return price, forward.value, facts.strike, sign, job.next_fixing_s
+    return price, at, facts.strike, sign, job.next_fixing_s + (job.now_ns - job.quote_ns) / NS_PER_S
+
+
+def _black_pair(forward: float, strike: float, ratio: float, total_vol: float, sign: float) -> tuple[float, float]:
+    """Black-76 of the option and of its other side, USD per coin; undiscounted."""
+    d_plus = math.log(ratio) / total_vol + 0.5 * total_vol
+    d_minus = d_plus - total_vol
+    call = forward * _cdf(d_plus) - strike * _cdf(d_minus)
+    put = strike * _cdf(-d_minus) - forward * _cdf(-d_plus)
+    return (call, put) if sign > 0.0 else (put, call)
+
+
+def _cdf(x: float) -> float:
+    return 0.5 * math.erfc(-x * math.sqrt(0.5))
