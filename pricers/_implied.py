@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pricers._contract import Split, constants, is_sane, split, timing
+from pricers._direction import share_direction
 from pricers._fixings import UnitConstants
+from pricers._inverse import half_line, whole_line
 from pricers._jit import kernel
 from pricers._linear import linear_shape
 from pricers._valuation import EUROPEAN, INVERSE, Codes, Floats, european_timing
@@ -39,7 +41,7 @@ SMALLEST = 1e-290
 
 
 class SideValue(NamedTuple):
-    """Out-of-the-money price and parity at a sigma, with two sigma-derivatives; in units of discounted weight times forward."""
+    """Out-of-the-money price and parity at a sigma, with two sigma-derivatives; in the quote's units."""
 
     f: float
     f1: float
@@ -62,8 +64,15 @@ class Root(NamedTuple):
 @kernel
 def side_value(c: Split, side: float, sign: float, sigma: float, unit: UnitConstants, is_inverse: bool) -> SideValue:
     """Price of the out-of-the-money ``side`` and, if the option is the other one, the parity that turns it."""
-    s = linear_shape(c.strike, side, sigma, unit)
-    return SideValue(s.f, s.sigma1, s.sigma2, 0.0 if side == sign else side * (c.strike - 1.0), 0.0, 0.0)
+    if not is_inverse:
+        f = linear_shape(c.strike, side, sigma, unit)
+        return SideValue(f.f, f.sigma1, f.sigma2, 0.0 if side == sign else sign * (1.0 - c.strike), 0.0, 0.0)
+    d = share_direction(sigma, unit)
+    half = half_line(c, side, d, sigma, unit)
+    if side == sign:
+        return SideValue(half.j, half.sigma1, half.sigma2, 0.0, 0.0, 0.0)
+    whole = whole_line(c, d, sigma, unit)
+    return SideValue(half.j, half.sigma1, half.sigma2, sign * whole.j, sign * whole.sigma1, sign * whole.sigma2)
 
 
 @kernel
@@ -94,7 +103,12 @@ def halley_step(target: float, v: SideValue, quote: float, bound: float) -> floa
     """Change of sigma towards ``v.f = quote - v.parity`` (= target > 0), on the transform that is straightest there."""
     target1 = -v.parity1
     target2 = -v.parity2
-    if v.f < 0.5 * bound or target < 0.5 * bound:
+    if abs(target1) > 0.02 * v.f1:
+        # Parity moves about as much as the price itself: nothing is straighter than their sum.
+        miss = v.f - target
+        slope = v.f1 - target1
+        bend = v.f2 - target2
+    elif v.f < 0.5 * bound or target < 0.5 * bound:
         # 1 / ln(price / (2 bound)): nearly straight in sigma² for small prices, no pole below the bound.
         lf = math.log(0.5 * v.f / bound)
         lt = math.log(0.5 * target / bound)
@@ -117,6 +131,29 @@ def halley_step(target: float, v: SideValue, quote: float, bound: float) -> floa
 
 
 @kernel
+def upper_bound(c: Split, sign: float, is_inverse: bool) -> float:
+    """A bound that no volatility reaches, in units of discounted weight times forward (inverse: discounted forward).
+
+    Call: 1. Linear put: k. Inverse put: the most that E[(c/(M + p) - 1)^+] can be with E[1/M] <= 1, which is k without
+    observed fixings.
+    """
+    if sign > 0.0:
+        return 1.0
+    if not is_inverse or c.past == 0.0:
+        return c.strike
+    m = math.sqrt(c.past * (c.past + c.strike)) - c.past
+    return m * (c.strike - m) / (m + c.past)
+
+
+@kernel
+def intrinsic(c: Split, sign: float, is_inverse: bool) -> float:
+    """The limit for sigma to 0, in the same units. An inverse in-the-money put dips below it: 0, and the search finds its dip."""
+    if is_inverse and sign < 0.0:
+        return 0.0
+    return max(sign * (1.0 - c.strike), 0.0) / (1.0 + c.past if is_inverse else 1.0)
+
+
+@kernel
 def root(
     quote: float,
     c: Split,
@@ -134,16 +171,20 @@ def root(
     """
     k = c.strike
     side = 1.0 if k >= 1.0 else -1.0
-    bound = 1.0 if side > 0.0 else k
+    bound = upper_bound(c, side, is_inverse)
     low = 0.0
     high = total_max / unit.deviation
     sigma = start
     if not sigma > 0.0:
-        guess = quote if side == sign else quote - side * (k - 1.0)
-        sigma = normal_start(guess, k) / unit.deviation if guess > 0.0 else 0.1 * high
+        # In units of the linear payoff: 1 - K/A is (M - k) / (M + p), near the boundary (M - k) / (k + p).
+        still = quote if side == sign else quote - sign * (1.0 - k) / (1.0 + c.past if is_inverse else 1.0)
+        guess = still * (k + c.past) if is_inverse else still
+        total = normal_start(guess, k) if guess > 0.0 else max(0.25 * abs(math.log(k)), 1e-3)
+        sigma = total / unit.deviation
     sigma = min(sigma, high)
     enough = math.sqrt(tolerance)
     is_done = False
+    is_crossed = False  # whether the price at ``low`` is below the quote and rising: then a root lies in the bracket
     for n_steps in range(1, MAX_STEPS + 1):
         v = side_value(c, side, sign, sigma, unit, is_inverse)
         target = quote - v.parity
@@ -151,12 +192,18 @@ def root(
         if is_done:
             return Root(sigma, OK, n_steps - 1, vega, v.f + v.parity)
         is_usable = v.f > SMALLEST and target > SMALLEST and v.f < bound and target < bound and vega > 0.0
-        if vega > 0.0 and v.f >= target:
+        excess = v.f - target
+        if vega > 0.0 and excess >= 0.0:
             high = sigma
         else:
             low = sigma
+            is_crossed = vega > 0.0
             if sigma >= high:
                 return Root(np.nan, CAPPED, n_steps, vega, np.nan)
+        # A convex price above the quote, whose slope cannot bring it down within the bracket: the quote is below its dip.
+        room = sigma - low if vega > 0.0 else high - sigma
+        if side != sign and v.f2 + v.parity2 > 0.0 and excess > abs(vega) * room:
+            return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
         step = halley_step(target, v, quote, bound) if is_usable else np.nan
         following = sigma + step
         if abs(step) <= enough * sigma:
@@ -169,16 +216,10 @@ def root(
         else:
             sigma = 0.5 * (low + high)
             if high - low <= tolerance * high:
-                return Root(np.nan, BELOW_INTRINSIC if v.f > target else NOT_CONVERGED, n_steps, vega, np.nan)
+                if not is_crossed:
+                    return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
+                is_done = True
     return Root(np.nan, NOT_CONVERGED, MAX_STEPS, np.nan, np.nan)
-
-
-@kernel
-def limits(c: Split, sign: float, is_inverse: bool) -> tuple[float, float]:
-    """Least price (limit for sigma to 0) and a bound that no price reaches, in units of discounted weight times forward."""
-    if sign > 0.0:
-        return max(1.0 - c.strike, 0.0), 1.0
-    return max(c.strike - 1.0, 0.0), c.strike
 
 
 @kernel
@@ -248,9 +289,10 @@ def implied_batch(
         if c.strike <= 0.0:
             status[i] = DETERMINED
             continue
-        usd = c.discount * c.weight * forward[i]
+        usd = c.discount * forward[i] * (math.exp(carry[i] * unit.last_time) if is_inverse else c.weight)
         quote = price / usd
-        least, bound = limits(c, sign, is_inverse)
+        least = intrinsic(c, sign, is_inverse)
+        bound = upper_bound(c, sign, is_inverse)
         if quote <= least:
             status[i] = BELOW_INTRINSIC
             continue

@@ -89,6 +89,9 @@ def integrals(g: Range, k: float, p: float, s: float, d: Direction, sigma: float
     s13 = 0.0
     s03 = 0.0
     ss = 0.0
+    v3 = 0.0  # of v / (M + p)^3 and M v / (M + p)^4: half of v times the payoff's curvature, and what it does to delta
+    v4 = 0.0
+    v14 = 0.0
     for node in range(N_NODES):
         if g.is_whole:
             xi = HERMITE_X[node] - g.tilt
@@ -112,7 +115,11 @@ def integrals(g: Range, k: float, p: float, s: float, d: Direction, sigma: float
         w2 = weight * i1 * i1
         w3 = w2 * i1
         m_sigma = m * lift
-        j += weight * (m - k) * i1 - c * spread * (unit.a1 * y * y + unit.a2) * m * m * w3
+        v = (unit.a1 * y * y + unit.a2) * m * m * w3
+        j += weight * (m - k) * i1
+        v3 += v
+        v4 += v * i1
+        v14 += v * i1 * m
         k12 += w2 * m
         k02 += w2
         k13 += w3 * m
@@ -122,14 +129,18 @@ def integrals(g: Range, k: float, p: float, s: float, d: Direction, sigma: float
         s13 += w3 * m * m_sigma
         s03 += w3 * m_sigma
         ss += w2 * (m * (lift * lift + lift2) - 2.0 * i1 * m_sigma * m_sigma)
+    # The variance's own part grows with sigma^4; what else sigma does to it is of higher order.
+    bend_j = -c * spread * v3
+    bend_l = c * spread * (2.0 * v3 - 3.0 * (v14 + s * v4))
+    bend_u = c * spread * (2.0 * v3 - 3.0 * v14)
     return InverseShape(
-        j,
-        -c * (k12 + s * k02),
+        j + bend_j,
+        bend_l - c * (k12 + s * k02),
         2.0 * c * r * (k13 + s * k03),
-        c * s2,
-        c * (2.0 * (s13 + s * s03) - s2),
-        c * ss,
-        -c * k12,
+        c * s2 + 4.0 / sigma * bend_j,
+        c * (2.0 * (s13 + s * s03) - s2) + 4.0 / sigma * bend_l,
+        c * ss + 12.0 / (sigma * sigma) * bend_j,
+        bend_u - c * k12,
         2.0 * c * p * k13,
         c * (2.0 * r * k13 - k12),
         2.0 * c * ((p + r) * k13 - 3.0 * p * r * k14),

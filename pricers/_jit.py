@@ -1,7 +1,7 @@
 """How every kernel of this package is compiled: one place, with the reasons.
 
-cache          compilation costs seconds; the shell keys ``NUMBA_CACHE_DIR`` by ``pricers.source_hash()``, because the disk
-               cache does not notice a change in another file.
+cache          compilation costs seconds. The disk cache does not notice a change in another file, so its folder is keyed by
+               ``pricers.source_hash()``; a ``NUMBA_CACHE_DIR`` from the environment is left alone (key it the same way).
 nogil          a worker prices in one thread while its event loop answers heartbeats in another.
 error_model    "numpy": a division by zero is inf or nan, not an exception; the check would also block vectorisation.
 fastmath       off: replay must be equal to the bit, whatever the batch, and nan is how a kernel says "no price".
@@ -13,6 +13,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+
+from pricers.source import package_folder, source_hash
+
+if not getattr(numba.config, "CACHE_DIR", ""):
+    setattr(numba.config, "CACHE_DIR", str(package_folder() / "__pycache__" / source_hash()))  # noqa: B010 (numba makes its settings at run time)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
+
+
+def package_folder() -> Path:
+    """Where this package's sources lie."""
+    return Path(__file__).parent
 
 
 @cache
@@ -14,9 +19,6 @@ def source_hash() -> str:
     Numba's disk cache looks at the compiled function's own file only; keyed by this, ``NUMBA_CACHE_DIR`` is never stale.
     """
     digest = hashlib.sha256()
-    sources = sorted(
-        (item for item in files(__package__).iterdir() if item.name.endswith(".py")), key=lambda item: item.name
-    )
-    for item in sources:
+    for item in sorted(package_folder().glob("*.py")):
         digest.update(item.name.encode() + b"\0" + item.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
