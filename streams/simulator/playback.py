@@ -120,7 +120,7 @@ def inferred_record(name: str) -> dict[str, Any] | None:
         "settlement_period": "perpetual" if parsed.expiry_ns is None else "month",
         "instrument_type": "reversed" if is_inverse else "linear",
         "expiration_timestamp": expiry_ms,
-        "creation_timestamp": 0,
+        "creation_timestamp": None,  # nobody knows, and 1970 is refused
         "is_active": True,
         "state": "open",
         "tick_size": INFERRED_TICK if is_option and is_inverse else 0.5,
@@ -167,7 +167,7 @@ class RecordingSource:
         self._subscribed_s = 0.0
         self.n_played = 0
         creations = {
-            name: int(record["creation_timestamp"]) * NS_PER_MS for name, record in self.contents.records.items()
+            name: int(record["creation_timestamp"] or 0) * NS_PER_MS for name, record in self.contents.records.items()
         }
         expiries = {
             name: int(record["expiration_timestamp"]) * NS_PER_MS for name, record in self.contents.records.items()
