@@ -205,7 +205,7 @@ def test_a_second_ingest_takes_over_and_the_first_ends(stage: Stage) -> None:
     first = stage.ingest()
     stage.wait_for(n_sets, first)
     second = stage.ingest()
-    assert eventually(lambda: first.process.poll(), within_s=30.0) == 66
+    assert eventually(first.process.poll, within_s=30.0) == 66
     assert "another ingest has taken over" in first.last_log_lines()
     stage.wait_for(lambda log: n_sets(log) >= 2, second)
     assert second.stop() == 0

@@ -113,6 +113,14 @@ def test_rule_1_a_newly_listed_instrument_is_written_when_it_appears() -> None:
     assert (state.instrument_name, state.is_snapshot, state.ingest_epoch) == (OTHER, False, EPOCH)
 
 
+def test_rule_1_the_time_of_an_answer_is_never_ahead_of_the_market() -> None:
+    world = World().start((CALL,))
+    late_answer = ev.InstrumentList("BTC", (instrument(OTHER, NOON + 365 * 86_400 * S),), 0)
+    (state,) = world.records(InstrumentState, world.give(late_answer))
+    assert NOON <= state.ts_event_ns <= NOON + 5 * S
+    assert world.state.counts.clamped == 0
+
+
 def test_rule_1_an_announced_instrument_is_asked_for_once() -> None:
     world = World().start((CALL,))
     world.give(*[ev.InstrumentChange(name, NOON + 4 * S, "created") for name in (OTHER, PUT)])

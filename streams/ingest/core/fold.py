@@ -175,6 +175,10 @@ def _instruments(state: State, event: ev.InstrumentList) -> None:
 
 
 def _instrument(state: State, event: InstrumentState) -> None:
+    timeline = state.timeline
+    if timeline.is_started and event.ts_event_ns > timeline.estimate_ns():
+        # An answer carries the time of the answering machine: for a recording that is years ahead of the market.
+        event = event._replace(ts_event_ns=timeline.estimate_ns())
     written = state.listing.take(event, state.writer.clock_ns)
     if written is not None:
         state.announce(written)
