@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -131,10 +132,21 @@ def admin(bootstrap: str) -> AdminClient:
 
 
 def is_reachable(bootstrap: str, timeout_s: float = 2.0) -> bool:
-    """Whether a broker answers a metadata request."""
+    """Whether a broker answers a metadata request; False at once when nothing listens at any of the addresses."""
+    if not any(_is_listening(address, timeout_s) for address in bootstrap.split(",")):
+        return False
     try:
         admin(bootstrap).list_topics(timeout=timeout_s)
     except KafkaException:
+        return False
+    return True
+
+
+def _is_listening(address: str, timeout_s: float) -> bool:
+    host, _, port = address.strip().rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
+    except (OSError, ValueError):
         return False
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from confluent_kafka.admin import ConfigResource, ResourceType
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 import schemas
 from schemas.catalogue import TEXT_BY_FINGERPRINT
@@ -82,12 +82,11 @@ def test_creating_again_changes_nothing_and_a_wrong_setting_is_found_and_mended(
 
 
 def set_config(bootstrap: str, topic: str, key: str, value: str) -> None:
-    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry
-
     entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in kafka.admin(bootstrap).incremental_alter_configs([resource]).values():
         future.result(10)
+    eventually(lambda: configs(bootstrap, [topic])[topic][key] == value)
 
 
 def instrument_names() -> list[str]:
