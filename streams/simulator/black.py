@@ -76,7 +76,7 @@ def implied_total_vol(price: Floats, forward: Floats, strike: Floats, option_sig
         value = out_sign * (forward * ndtr(out_sign * d1) - strike * ndtr(out_sign * (d1 - s)))
         slope = forward * np.exp(-0.5 * d1 * d1) / _SQRT_2PI
         step = (target - value) / np.maximum(slope, 1e-300)
-        s = np.clip(s + np.clip(step, -0.9 * s, 1.0), 1e-7, 30.0)
+        s = np.maximum(s + np.minimum(np.maximum(step, -0.9 * s), 1.0), 1e-7)
         if not np.any(np.abs(step) > 1e-9):
             break
     return np.where(is_usable, s, np.nan)

@@ -205,11 +205,16 @@ class Connection:
         return "ok"
 
     async def _beat(self, interval_s: float) -> None:
-        """Every interval a heartbeat and a test_request; a test_request unanswered at the next one ends the session."""
+        """Every interval a heartbeat and a test_request; a test_request unanswered at the next one ends the session.
+
+        A client that still has frames to read cannot have seen it: it is given time.
+        """
         asked_s: float | None = None
         while True:
             await asyncio.sleep(interval_s)
             if asked_s is not None and self._last_test_s < asked_s:
+                if self._queue:
+                    continue
                 self.close(1008, "test_request not answered")
                 return
             asked_s = time.monotonic()

@@ -138,8 +138,8 @@ def _combo(state: MarketState, rows: list[int], amount: float, side: str, taker:
     if style == "PS":
         rows = rows[::-1]
         near, far = far, near
-    if near.strike == far.strike:
-        return []
+    if near.strike == far.strike or (style == "STRG" and near.sign > 0):
+        return []  # a straddle, or a call below a put: no name says which legs those are
     name = f"{u.prefix}-{style}-{date_text(near.expiry_ns)}-{strike_text(near.strike)}_{strike_text(far.strike)}"
     leg_signs = (1, 1) if style == "STRG" else (1, -1)
     combo = state.combos.get(name)

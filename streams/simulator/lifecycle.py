@@ -17,10 +17,22 @@ from .listing import (
     option_name,
     strikes,
 )
-from .state import N_FIXINGS, OPTION_COLUMNS, FutureRow, MarketState, Position, Series
+from .state import (
+    BOOK_FAR_ASK,
+    BOOK_FULL,
+    BOOK_NO_ASK,
+    BOOK_NO_BID,
+    N_FIXINGS,
+    OPTION_COLUMNS,
+    FutureRow,
+    MarketState,
+    Position,
+    Series,
+)
 
 SETTLED_AFTER_NS, CREATED_AFTER_NS, STARTED_AFTER_NS = 1 * NS, 2 * NS, 4 * NS
 LISTED_BEFORE_DAYS = {"day": 3, "week": 28, "month": 120}
+DEEP_BOOK_SHARES = (0.06, 0.06, 0.14, 0.74)  # of deep in-the-money options: no ask, an absurd ask, no bid, both
 LINEAR_SERIES = (0, 3, 6)  # which of the expiries have USDC options
 Change = tuple[str, str, str, str]  # instrument, kind, currency, state
 
@@ -73,8 +85,10 @@ def _add_series(
     rows["is_open"] = is_open
     rows["last"] = np.nan
     rows["width"] = np.exp(0.3 * state.rng.standard_normal(len(rows)))
-    deep = rows["sign"] * np.log(rows["strike"] / forward) < -0.1
-    rows["is_askless"] = deep & (state.rng.random(len(rows)) < 0.05)
+    deep = rows["sign"] * np.log(rows["strike"] / forward) < -0.5 * np.log(ladder[-1] / forward)
+    books = [BOOK_NO_ASK, BOOK_FAR_ASK if u.is_inverse else BOOK_NO_ASK, BOOK_NO_BID, BOOK_FULL]
+    chosen = state.rng.choice(books, size=len(rows), p=DEEP_BOOK_SHARES)
+    rows["book"] = np.where(deep, chosen, BOOK_FULL)
     state.table = np.concatenate([state.table, rows])
     if series.index_name == f"{u.prefix}-{date_text(expiry_ns)}":
         _add_future(state, u, number, expiry_ns, is_open=is_open)

@@ -235,7 +235,8 @@ def estimated_delivery(series: Series, index: float) -> float:
 
 
 def _move_forwards(state: MarketState) -> None:
-    for series in state.series:
+    noises = state.rng.standard_normal(len(state.series)).tolist()
+    for series, z in zip(state.series, noises, strict=True):
         if series.state == "closed":
             continue
         u = series.underlying
@@ -247,7 +248,7 @@ def _move_forwards(state: MarketState) -> None:
         elif series.index_name == "index_price":
             series.forward = index
         else:
-            series.noise = NOISE_DECAY * series.noise + FORWARD_NOISE * float(state.rng.standard_normal())
+            series.noise = NOISE_DECAY * series.noise + FORWARD_NOISE * z
             tau = (series.expiry_ns - state.now_ns) * 1e-9 / 31_536_000
             spot = factor.spot * (1.0 if u.is_inverse else 1.0 + factor.peg)
             series.forward = round(spot * math.exp(factor.basis * tau + series.noise), 2)

@@ -8,13 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import black, surface
-from .state import GRID_NS, N_FIXINGS, WINDOW_NS, FutureRow, MarketState
+from .state import (
+    BOOK_FAR_ASK,
+    BOOK_FULL,
+    BOOK_NO_ASK,
+    BOOK_NO_BID,
+    GRID_NS,
+    N_FIXINGS,
+    WINDOW_NS,
+    FutureRow,
+    MarketState,
+)
 
 Rows = NDArray[np.int64]
 
 KEEP_SHARE = 0.4  # of the ticks leave bid and ask alone, only the mark moves, as on the venue
 NO_BID_IV, UNUSABLE_ASK_IV = 0.0, 999.0
-NO_BID_TICKS = 2.5  # nobody bids for an option worth less than this many ticks
+FAR_ASK_COIN = 1.0
+NO_BID_TICKS = 4.0  # nobody bids for an option worth less than this many ticks
 SPREAD_SIGMA = 0.006  # half spread at the money in vol; wider away from it
 MARK_IV_DECIMALS = 2  # of per cent
 
@@ -101,14 +112,17 @@ def _write_quotes(state: MarketState, rows: Rows, fair: black.Floats, half: blac
         (old_bid < fair) & (fair < old_ask) & (np.abs(old_bid - bid) <= 3 * tick) & (np.abs(old_ask - ask) <= 3 * tick)
     )
     keep = fits & (rng.random(len(rows)) < KEEP_SHARE) & (not is_first)
-    is_askless = table["is_askless"][rows]
+    books = table["book"][rows]
+    bid = np.where(books == BOOK_NO_BID, 0.0, bid)
+    ask = np.where(books == BOOK_NO_ASK, 0.0, np.where(books == BOOK_FAR_ASK, np.maximum(FAR_ASK_COIN, ask), ask))
+    keep &= books == BOOK_FULL
     minimum = np.array([s.underlying.min_amount for s in state.series])[series]
     typical = np.array([s.underlying.typical_amount for s in state.series])[series]
     sizes = minimum * np.ceil(typical / minimum * np.exp(0.9 * rng.standard_normal((2, len(rows)))))
     new_bid_size = np.where(bid > 0, np.round(sizes[0], 6), 0.0)
-    new_ask_size = np.where(is_askless, 0.0, np.round(sizes[1], 6))
+    new_ask_size = np.where(ask > 0, np.round(sizes[1], 6), 0.0)
     table["bid"][rows] = np.where(keep, old_bid, bid)
-    table["ask"][rows] = np.where(keep, old_ask, np.where(is_askless, 0.0, ask))
+    table["ask"][rows] = np.where(keep, old_ask, ask)
     table["bid_size"][rows] = np.where(keep, table["bid_size"][rows], new_bid_size)
     table["ask_size"][rows] = np.where(keep, table["ask_size"][rows], new_ask_size)
 

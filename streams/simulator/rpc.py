@@ -88,7 +88,6 @@ class Rate:
 
 RATES = {
     "public/subscribe": Rate(3_000, 30_000, 10_000),
-    "public/unsubscribe": Rate(3_000, 30_000, 10_000),
     "public/get_instruments": Rate(10_000, 500_000, 10_000),
 }
 DEFAULT_RATE = Rate(500, 50_000, 10_000)

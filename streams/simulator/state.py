@@ -19,13 +19,15 @@ FIXING_INTERVAL_NS = 4_000_000_000
 N_FIXINGS = 450
 WINDOW_NS = N_FIXINGS * FIXING_INTERVAL_NS
 
+BOOK_FULL, BOOK_NO_ASK, BOOK_FAR_ASK, BOOK_NO_BID = 0, 1, 2, 3  # FAR: an ask at one coin, far above any value
+
 OPTION_COLUMNS = np.dtype(
     [
         ("series", "i4"),
         ("strike", "f8"),
         ("sign", "f8"),
         ("is_open", "?"),
-        ("is_askless", "?"),
+        ("book", "i1"),  # a deep option's usual book: see BOOK_*
         ("weight", "f8"),  # share of the ticks
         ("width", "f8"),  # this instrument's own spread factor
         ("bid", "f8"),  # 0.0: none

@@ -34,13 +34,17 @@ class Smile(NamedTuple):
 
 def bounded(smile: Smile) -> Smile:
     """The nearest smile inside the no-arbitrage region."""
-    rho = float(np.clip(smile.rho, -RHO_LIMIT, RHO_LIMIT))
+    rho = _clip(smile.rho, -RHO_LIMIT, RHO_LIMIT)
     return smile._replace(
-        level=float(np.clip(smile.level, *LEVEL_RANGE)),
+        level=_clip(smile.level, *LEVEL_RANGE),
         rho=rho,
-        eta=float(np.clip(smile.eta, 0.05, ETA_MARGIN * 2.0 / (1.0 + abs(rho)))),
-        power=float(np.clip(smile.power, 0.05, 0.5)),
+        eta=_clip(smile.eta, 0.05, ETA_MARGIN * 2.0 / (1.0 + abs(rho))),
+        power=_clip(smile.power, 0.05, 0.5),
     )
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
 
 
 def effective_tau(seconds_left: Floats) -> Floats:
