@@ -17,7 +17,7 @@ from streams import kafka, moments, topics
 from streams.partitioning import N_PARTITIONS
 from streams.replay import Replay, ReplayError, ReplaySettings
 from tests.broker import worker_runs as runs
-from tests.chaos import checksum, harness, oracle
+from tests.chaos import checksum, load, oracle
 from tests.chaos.oracle import Published
 
 N_RECORDS = 6_000
@@ -29,9 +29,9 @@ MID_NS = FIRST_NS + HOUR_NS // 2
 def live(bootstrap: str, namespace: str, n_workers: int, tmp_path: Path) -> None:
     """An hour of log, worked off by live workers in four parts, so that the history has checkpoints along it."""
     with runs.fleet_of(bootstrap, namespace, n_workers, tmp_path) as fleet:
-        load = list(harness.checksum_load(11, N_RECORDS))
+        records = list(load.checksum_load(11, N_RECORDS))
         for part in range(4):
-            runs.write(bootstrap, namespace, load[part * N_RECORDS // 4 : (part + 1) * N_RECORDS // 4])
+            runs.write(bootstrap, namespace, records[part * N_RECORDS // 4 : (part + 1) * N_RECORDS // 4])
             runs.wait_until_worked_off(bootstrap, namespace)
         assert set(fleet.stop().values()) == {0}
 

@@ -15,7 +15,7 @@ import psutil
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
 from tests.broker import worker_runs as runs
-from tests.chaos import checksum, harness, oracle
+from tests.chaos import checksum, load, oracle
 from tests.kafka_fixtures import eventually
 
 MAKER = checksum.ChecksumMaker()
@@ -29,7 +29,7 @@ def test_two_workers_publish_what_one_thread_would_and_commit_the_whole_log(
     bootstrap: str, namespace: str, tmp_path: Path
 ) -> None:
     with runs.fleet_of(bootstrap, namespace, 2, tmp_path) as fleet:
-        runs.write(bootstrap, namespace, harness.checksum_load(1, 5_000))
+        runs.write(bootstrap, namespace, load.checksum_load(1, 5_000))
         runs.wait_until_worked_off(bootstrap, namespace)
         source = topics.full_name(topics.TICKS, namespace)
         ends = {(source, p): high for p, (_, high) in kafka.watermarks(bootstrap, source, range(N_PARTITIONS)).items()}
@@ -43,12 +43,12 @@ def test_two_workers_publish_what_one_thread_would_and_commit_the_whole_log(
 def test_a_graceful_stop_leaves_nothing_to_repeat(bootstrap: str, namespace: str, tmp_path: Path) -> None:
     with runs.fleet_of(bootstrap, namespace, 1, tmp_path, GREEKSTREAM_WORKER_CHECKPOINT_S="60") as fleet:
         # with a checkpoint a minute, only the one at the stop can cover these
-        runs.write(bootstrap, namespace, harness.checksum_load(2, 3_000))
+        runs.write(bootstrap, namespace, load.checksum_load(2, 3_000))
         greeks = topics.full_name(topics.GREEKS, namespace)
         eventually(lambda: sum(high for _, high in kafka.watermarks(bootstrap, greeks, range(16)).values()) == 3_000)
         assert fleet.stop() == {0: 0}
         fleet.start(0)
-        runs.write(bootstrap, namespace, harness.checksum_load(3, 2_000))
+        runs.write(bootstrap, namespace, load.checksum_load(3, 2_000))
         eventually(lambda: sum(high for _, high in kafka.watermarks(bootstrap, greeks, range(16)).values()) >= 5_000)
         fleet.stop()
     found = verdict(bootstrap, namespace)
@@ -60,11 +60,11 @@ def test_a_killed_worker_comes_back_with_its_id_misses_nothing_and_disturbs_nobo
     bootstrap: str, namespace: str, tmp_path: Path
 ) -> None:
     with runs.fleet_of(bootstrap, namespace, 2, tmp_path) as fleet:
-        runs.write(bootstrap, namespace, harness.checksum_load(4, 4_000))
+        runs.write(bootstrap, namespace, load.checksum_load(4, 4_000))
         n_assignments = len(fleet.events("assigned"))
         killed = time.monotonic()
         fleet.kill(0)
-        runs.write(bootstrap, namespace, harness.checksum_load(5, 4_000))
+        runs.write(bootstrap, namespace, load.checksum_load(5, 4_000))
         eventually(lambda: fleet.tend() or fleet.n_restarts == 1)
         runs.wait_until_worked_off(bootstrap, namespace)
         print(f"killed worker back and caught up, checkpoint included, after {time.monotonic() - killed:.1f} s")
@@ -75,11 +75,11 @@ def test_a_killed_worker_comes_back_with_its_id_misses_nothing_and_disturbs_nobo
 
 
 def test_a_new_group_begins_at_the_end_of_the_log(bootstrap: str, namespace: str, tmp_path: Path) -> None:
-    n_before = runs.write(bootstrap, namespace, harness.checksum_load(6, 2_000))
+    n_before = runs.write(bootstrap, namespace, load.checksum_load(6, 2_000))
     source = topics.full_name(topics.TICKS, namespace)
     ends = {p: high for p, (_, high) in kafka.watermarks(bootstrap, source, range(N_PARTITIONS)).items()}
     with runs.fleet_of(bootstrap, namespace, 1, tmp_path) as fleet:
-        runs.write(bootstrap, namespace, harness.checksum_load(7, 1_000))
+        runs.write(bootstrap, namespace, load.checksum_load(7, 1_000))
         runs.wait_until_worked_off(bootstrap, namespace)
         fleet.stop()
         starts = {line["partition"]: line["first"] for line in fleet.events("cold_start")}
@@ -117,7 +117,7 @@ def test_up_starts_workers_restarts_a_dead_one_and_leaves_no_process(
         runs.wait_until_opened(bootstrap, namespace)
         os.kill(pids("worker_started")[0], signal.SIGKILL)
         eventually(lambda: pids("worker_restarted"))
-        runs.write(bootstrap, namespace, harness.checksum_load(8, 1_000))
+        runs.write(bootstrap, namespace, load.checksum_load(8, 1_000))
         runs.wait_until_worked_off(bootstrap, namespace)
     finally:
         process.send_signal(signal.SIGINT)

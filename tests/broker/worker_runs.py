@@ -10,7 +10,7 @@ from pathlib import Path
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
 from streams.worker.log_reader import LogReader
-from tests.chaos import harness, oracle
+from tests.chaos import harness, load, oracle
 from tests.chaos.fleet import Fleet
 from tests.kafka_fixtures import eventually
 
@@ -18,7 +18,7 @@ ENVIRON = {"GREEKSTREAM_WORKER_FOLD": harness.CHECKSUM, "GREEKSTREAM_WORKER_REPO
 WITHIN_S = 60.0
 
 
-def write(bootstrap: str, namespace: str, records: Iterable[harness.Written]) -> int:
+def write(bootstrap: str, namespace: str, records: Iterable[load.Written]) -> int:
     """Write records to the log as fast as it goes, confirmed."""
     producer = kafka.producer(bootstrap)
     source = topics.full_name(topics.TICKS, namespace)

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
 from streams.worker.folds import FoldMaker, load_maker
 from streams.worker.log_reader import LogReader
-from tests.chaos import checksum, oracle, schedule
+from tests.chaos import oracle, schedule
 from tests.chaos.fleet import Fleet, eventually
+from tests.chaos.load import Written, checksum_load
+from tests.chaos.pricing_load import pricing_load
 
 TEND_S = 0.05
-CHECKSUM = "tests.chaos.checksum:make"
-
-
-class Written(NamedTuple):
-    """A record for the log."""
-
-    partition: int
-    key: bytes
-    value: bytes
-    log_time_ns: int
+CHECKSUM, PRICING = "tests.chaos.checksum:make", "streams.worker.pricing:make"
+LOADS: dict[str, Callable[[int, int], Iterator[Written]]] = {CHECKSUM: checksum_load, PRICING: pricing_load}
 
 
 @dataclass
 class Plan:
-    """A run.  ``load`` gives the records in order; they are written at ``rate`` a second over ``duration_s``."""
+    """A run.  The fold's load gives the records in order; they are written at ``rate`` a second over ``duration_s``."""
 
     seed: int
     duration_s: float = 30.0
@@ -42,7 +35,6 @@ class Plan:
     fold: str = CHECKSUM
     is_slow: bool = False
     settle_s: float = 90.0
-    load: Callable[[int, int], Iterator[Written]] | None = None
     broker: Any = None
     """Something with ``kill()`` and ``restart()``, when the run may break its broker."""
 
@@ -66,16 +58,6 @@ class Outcome:
     @property
     def is_right(self) -> bool:
         return self.verdict.is_right and self.caught_up_s < float("inf")
-
-
-def checksum_load(seed: int, n_records: int) -> Iterator[Written]:
-    """Records of the checksum fold, spread over the partitions unevenly; one in ten a trade; an hour of log time."""
-    rng = random.Random(seed)
-    time_ns = 1_700_000_000_000_000_000
-    for serial in range(n_records):
-        time_ns += 3_600_000_000_000 // n_records
-        partition = min(rng.randrange(N_PARTITIONS), rng.randrange(N_PARTITIONS))
-        yield Written(partition, b"k", checksum.record(time_ns, serial, rng.random() < 0.1), time_ns)
 
 
 def run(bootstrap: str, plan: Plan, work_dir: Path) -> Outcome:
@@ -151,7 +133,7 @@ def _write_under_fire(bootstrap: str, namespace: str, plan: Plan, events: list[s
     """Write the log at its rate, and let the events happen when they are due."""
     producer = kafka.producer(bootstrap)
     source = topics.full_name(topics.TICKS, namespace)
-    records = (plan.load or checksum_load)(plan.seed, int(plan.duration_s * plan.rate))
+    records = LOADS[plan.fold](plan.seed, int(plan.duration_s * plan.rate))
     due, began, n_written, next_id = list(events), time.monotonic(), 0, plan.n_workers
     is_done = False
     while not is_done or due:

@@ -1,0 +1,128 @@
+"""The engine as a worker's fold: bytes decoded, folded, and the results encoded, all of it in the kernel thread."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import schemas
+from streams import engine, kafka_schemas, topics
+from streams import settings as settings_module
+from streams.engine import EngineSettings, Located, State, Unreadable
+from streams.worker import folds
+from streams.worker.folds import Outgoing, RawRecord
+
+WIRE_FORMAT = "avro-single-object"
+MAX_PAYLOAD = 64 * 1024
+"""Bytes of an unreadable record that the dead letter keeps."""
+_ROOT = Path(__file__).resolve().parents[2]
+_SOURCES = ("schemas", "pricers", "streams/engine")
+_LIBRARIES = ("numba", "llvmlite", "numpy", "scipy")
+
+
+@cache
+def engine_version() -> str:
+    """The engine's own version and a hash of all that may change a byte of a result: sources, schemas and compilers.
+
+    So that the promise "same version, same bytes" holds by itself, also between two states of a working tree.
+    """
+    digest = hashlib.sha256(" ".join(f"{name}={version(name)}" for name in _LIBRARIES).encode())
+    for room in _SOURCES:
+        for path in sorted((_ROOT / room).rglob("*")):
+            if path.suffix in (".py", ".avsc"):
+                digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{engine.ENGINE_VERSION}-{digest.hexdigest()[:10]}"
+
+
+@cache
+def cpu_features() -> str:
+    """The CPU that LLVM compiles for, and a hash of its features: other instructions may round otherwise."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features().flatten()
+    return f"{binding.get_host_cpu_name()}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class PricingFold:
+    """The fold of one partition."""
+
+    identity: engine.Identity
+    settings: EngineSettings
+    resolve: Any
+
+    def new_state(self) -> State:
+        return engine.new_state(self.identity, self.settings)
+
+    def _located(self, raw: RawRecord) -> Located:
+        """Malformed bytes become an Unreadable; an unknown schema of a well-formed frame stops the worker."""
+        payload = raw.value or b""
+        try:
+            return Located(raw.offset, schemas.decode(payload, self.resolve))
+        except schemas.DecodeError as error:
+            return Located(raw.offset, Unreadable(type(error).__name__, str(error), payload[:MAX_PAYLOAD]))
+
+    def step(self, state: State, records: Sequence[RawRecord]) -> tuple[State, list[Outgoing]]:
+        state, results = engine.step(state, [self._located(raw) for raw in records], self.settings)
+        return state, [
+            Outgoing(
+                result.topic,
+                result.key.encode(),
+                None if result.record is None else schemas.encode(result.record),
+                result.ts_ns,
+                result.source_offset,
+                result.result_seq,
+            )
+            for result in results
+        ]
+
+    def snapshot(self, state: State) -> bytes:
+        return engine.snapshot(state)
+
+    def restore(self, data: bytes) -> State:
+        return engine.restore(data, self.identity)
+
+    def log_time_ns(self, state: State) -> int:
+        return max(0, state.log_time_ns or 0)
+
+    def is_ready(self, state: State) -> bool:
+        return bool(state.is_ready)
+
+
+@dataclass(frozen=True)
+class PricingMaker:
+    """Folds of one process.  ``resolve`` finds writer schemas that the package lacks in ``schemas.v1``."""
+
+    settings: EngineSettings
+    namespace: str
+    resolve: Any
+
+    @property
+    def identity(self) -> folds.Identity:
+        return folds.Identity(
+            settings_module.settings_hash(self.settings), engine_version(), cpu_features(), engine.STATE_FORMAT
+        )
+
+    def fold(self, partition: int, log_id: str) -> PricingFold:
+        ours = self.identity
+        where = topics.full_name(topics.TICKS, self.namespace)
+        identity = engine.Identity(
+            partition, log_id, ours.settings_hash, ours.engine_version, ours.cpu_features, WIRE_FORMAT, where
+        )
+        return PricingFold(identity, self.settings, self.resolve)
+
+    def warm_up(self) -> None:
+        import pricers
+
+        pricers.warm_up()
+
+
+def make(bootstrap: str, namespace: str, settings: EngineSettings | None = None) -> PricingMaker:
+    """The maker of a worker; engine settings from the environment (GREEKSTREAM_ENGINE_<FIELD>) unless given."""
+    settings = settings or settings_module.load(EngineSettings, "ENGINE")
+    return PricingMaker(settings, namespace, kafka_schemas.resolver(bootstrap, namespace))
