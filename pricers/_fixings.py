@@ -34,6 +34,8 @@ class UnitConstants(NamedTuple):
     first_time: float  # t_1
     last_time: float  # t_N
     growth: float  # sum exp(carry t_i): the number of live fixings at carry 0
+    n_live: float
+    carry: float
 
 
 @kernel
@@ -44,6 +46,8 @@ def assembled(
     mean_time: float,
     first_time: float,
     last_time: float,
+    n_live: float,
+    carry: float,
 ) -> UnitConstants:
     """Constants from ``V`` and the raw sums (delta^2, delta^3, delta^4, B^2, B delta delta, u delta, u delta^2, u^2)."""
     d2, d3, d4, bb, bdd, ud, udd, uu = moments
@@ -63,6 +67,8 @@ def assembled(
         first_time,
         last_time,
         growth,
+        n_live,
+        carry,
     )
 
 
@@ -87,7 +93,9 @@ def unit_constants_evenly(first_time: float, spacing: float, n_live: int) -> Uni
     uu = h * h * scale / 12.0
     variance = first_time + h * (n - 1.0) * (2.0 * n - 1.0) / (6.0 * n)
     mean_time = first_time + 0.5 * h * (n - 1.0)
-    return assembled(variance, n, (d2, d3, d4, bb, bdd, ud, udd, uu), mean_time, first_time, first_time + h * (n - 1.0))
+    return assembled(
+        variance, n, (d2, d3, d4, bb, bdd, ud, udd, uu), mean_time, first_time, first_time + h * (n - 1.0), n, 0.0
+    )
 
 
 @kernel
@@ -148,6 +156,8 @@ def unit_constants_weighted(first_time: float, spacing: float, n_live: int, carr
         first_time + mean_u,
         first_time,
         first_time + spacing * (n_live - 1),
+        float(n_live),
+        carry,
     )
 
 

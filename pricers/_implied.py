@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pricers._contract import Split, constants, is_sane, split, timing
-from pricers._direction import share_direction
 from pricers._fixings import UnitConstants
-from pricers._inverse import half_line, whole_line
+from pricers._inverse import inverse_sides
 from pricers._jit import kernel
 from pricers._linear import linear_shape
-from pricers._valuation import EUROPEAN, INVERSE, Codes, Floats, european_timing
+from pricers._valuation import EUROPEAN, INVERSE, Codes, Floats, european_timing, in_range
 from pricers.status import Status
 
 Counts = npt.NDArray[np.int32]
@@ -31,6 +30,7 @@ BELOW_INTRINSIC = int(Status.BELOW_INTRINSIC)
 ABOVE_BOUND = int(Status.ABOVE_BOUND)
 DETERMINED = int(Status.DETERMINED)
 LOW_VEGA = int(Status.LOW_VEGA)
+FALLBACK = int(Status.FALLBACK)
 CAPPED = int(Status.CAPPED)
 BAD_INPUT = int(Status.BAD_INPUT)
 NOT_CONVERGED = int(Status.NOT_CONVERGED)
@@ -67,11 +67,9 @@ def side_value(c: Split, side: float, sign: float, sigma: float, unit: UnitConst
     if not is_inverse:
         f = linear_shape(c.strike, side, sigma, unit)
         return SideValue(f.f, f.sigma1, f.sigma2, 0.0 if side == sign else sign * (1.0 - c.strike), 0.0, 0.0)
-    d = share_direction(sigma, unit)
-    half = half_line(c, side, d, sigma, unit)
+    half, whole = inverse_sides(c, side, side != sign, sigma, unit)
     if side == sign:
         return SideValue(half.j, half.sigma1, half.sigma2, 0.0, 0.0, 0.0)
-    whole = whole_line(c, d, sigma, unit)
     return SideValue(half.j, half.sigma1, half.sigma2, sign * whole.j, sign * whole.sigma1, sign * whole.sigma2)
 
 
@@ -175,6 +173,7 @@ def root(
     low = 0.0
     high = total_max / unit.deviation
     sigma = start
+    still_price = max(sign * (1.0 - k), 0.0) / (1.0 + c.past if is_inverse else 1.0)
     if not sigma > 0.0:
         # In units of the linear payoff: 1 - K/A is (M - k) / (M + p), near the boundary (M - k) / (k + p).
         still = quote if side == sign else quote - sign * (1.0 - k) / (1.0 + c.past if is_inverse else 1.0)
@@ -190,19 +189,20 @@ def root(
         target = quote - v.parity
         vega = v.f1 + v.parity1
         if is_done:
-            return Root(sigma, OK, n_steps - 1, vega, v.f + v.parity)
+            return Root(sigma, in_range(sigma, unit), n_steps - 1, vega, v.f + v.parity)
         is_usable = v.f > SMALLEST and target > SMALLEST and v.f < bound and target < bound and vega > 0.0
         excess = v.f - target
-        if vega > 0.0 and excess >= 0.0:
+        # A put's price may fall on both ends: below its dip (price under the intrinsic one), and at absurd volatilities, where
+        # observed fixings bound 1/A. Only the rising part between counts.
+        if excess >= 0.0 and (vega > 0.0 or v.f + v.parity >= still_price):
             high = sigma
         else:
             low = sigma
             is_crossed = vega > 0.0
             if sigma >= high:
                 return Root(np.nan, CAPPED, n_steps, vega, np.nan)
-        # A convex price above the quote, whose slope cannot bring it down within the bracket: the quote is below its dip.
-        room = sigma - low if vega > 0.0 else high - sigma
-        if side != sign and v.f2 + v.parity2 > 0.0 and excess > abs(vega) * room:
+        # An in-the-money inverse put is worth at least its parity, which falls with sigma: at or below that no sigma fits.
+        if side != sign and excess >= 0.0 and sigma == high and target <= 0.0:
             return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
         step = halley_step(target, v, quote, bound) if is_usable else np.nan
         following = sigma + step
@@ -214,7 +214,7 @@ def root(
         elif following >= high and high * unit.deviation >= total_max and low < high:
             sigma = high
         else:
-            sigma = 0.5 * (low + high)
+            sigma = min(0.5 * (low + high), 2.0 * sigma) if sigma == low else 0.5 * (low + high)
             if high - low <= tolerance * high:
                 if not is_crossed:
                     return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
@@ -302,7 +302,7 @@ def implied_batch(
         r = root(quote, c, sign, unit, is_inverse, np.nan, total_vol_max[i], tolerance[i])
         status[i] = r.code
         counts[i] = r.n_steps
-        if r.code != OK:
+        if r.code not in (OK, FALLBACK):
             continue
         answers[0, i] = r.sigma
         answers[3, i] = r.value * usd
@@ -324,5 +324,5 @@ def implied_batch(
                         tolerance[i],
                     )
                     answers[row, i] = other.sigma
-            if 0.01 * LOW_VEGA_POINTS * r.vega < half_tick:
+            if r.code == OK and 0.01 * LOW_VEGA_POINTS * r.vega < half_tick:
                 status[i] = LOW_VEGA

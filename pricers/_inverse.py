@@ -38,6 +38,7 @@ from pricers._fixings import UnitConstants
 from pricers._jit import kernel
 from pricers._linear import residual
 from pricers._normal import density
+from pricers._wide import ENDLESS, WIDEST, as_constants, matched, wide_direction, width
 
 N_NODES = 24
 REACH = 9.0  # deviations beyond the peak where a normal density has no weight left: exp(-81/2) = 3e-18
@@ -234,17 +235,43 @@ def half_line(c: Split, side: float, d: Direction, sigma: float, unit: UnitConst
 
 
 @kernel
+def direction_of(sigma: float, unit: UnitConstants) -> tuple[Direction, UnitConstants]:
+    """The share measure's direction, or the matched lognormal where the closed form has left its range."""
+    if width(sigma, unit) <= WIDEST:
+        return share_direction(sigma, unit), unit
+    m = matched(sigma, unit, unit.carry, True)
+    return wide_direction(m), as_constants(unit, m.deviation)
+
+
+@kernel
+def inverse_sides(
+    c: Split, side: float, is_whole: bool, sigma: float, unit: UnitConstants
+) -> tuple[InverseShape, InverseShape]:
+    """The out-of-the-money ``side``, and if asked E[1 - K/A]; k > 0, sigma > 0."""
+    if sigma * sigma * unit.last_time > ENDLESS:
+        k = c.strike if c.past == 0.0 else 0.0  # observed fixings bound 1/A, and a put is worth nothing
+        one = InverseShape(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        put = InverseShape(k, k, 0.0, 0.0, 0.0, 0.0, k, 0.0, 0.0, 0.0)
+        whole = InverseShape(1.0 - k, -k, 0.0, 0.0, 0.0, 0.0, -k, 0.0, 0.0, 0.0)
+        return (one if side > 0.0 else put), whole
+    d, unit_here = direction_of(sigma, unit)
+    half = half_line(c, side, d, sigma, unit_here)
+    return half, (whole_line(c, d, sigma, unit_here) if is_whole else half)
+
+
+@kernel
 def inverse_shape(c: Split, sign: float, sigma: float, unit: UnitConstants) -> InverseShape:
     """J and its derivatives; sigma > 0. A negative strike ratio is certain exercise: the whole line, or nothing."""
-    d = share_direction(sigma, unit)
-    zero = nothing()
     if c.strike <= 0.0:
-        return whole_line(c, d, sigma, unit) if sign > 0.0 else zero
+        if sign < 0.0:
+            return nothing()
+        d, unit_here = direction_of(min(sigma, math.sqrt(ENDLESS / unit.last_time)), unit)
+        return whole_line(c, d, sigma, unit_here)
     side = 1.0 if c.strike >= 1.0 else -1.0
-    out = half_line(c, side, d, sigma, unit)
+    half, whole = inverse_sides(c, side, side != sign, sigma, unit)
     if side == sign:
-        return out
-    return combined(out, 0.0, zero, sign, whole_line(c, d, sigma, unit))
+        return half
+    return combined(half, 0.0, half, sign, whole)
 
 
 @kernel

@@ -16,6 +16,7 @@ from pricers._direction import FARTHEST, Boundary, Direction, boundary, pricing_
 from pricers._fixings import UnitConstants
 from pricers._jit import kernel
 from pricers._normal import density, distribution
+from pricers._wide import ENDLESS, WIDEST, as_constants, matched, width
 
 
 class Shape(NamedTuple):
@@ -103,6 +104,14 @@ def is_far(log_k: float, d: Direction) -> bool:
 @kernel
 def linear_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Shape:
     """E[(±(M - k))^+] with every derivative; k > 0, sigma > 0. Cost: 0.2 us."""
+    if width(sigma, unit) > WIDEST:
+        return wide_shape(k, sign, sigma, unit)
+    return narrow_shape(k, sign, sigma, unit)
+
+
+@kernel
+def narrow_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Shape:
+    """The closed form."""
     d = pricing_direction(sigma, unit)
     log_k = math.log(k)
     if is_far(log_k, d):
@@ -129,4 +138,24 @@ def linear_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Sh
         sigma1 + e.sigma1,
         k1_sigma1 + e.m1_sigma1,
         sigma2 + e.sigma2,
+    )
+
+
+@kernel
+def wide_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Shape:
+    """One lognormal of the average's own moments (pricers._wide)."""
+    if sigma * sigma * unit.last_time > ENDLESS:
+        return Shape(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0) if sign > 0.0 else Shape(k, k, 0.0, 0.0, 0.0, 0.0, 0.0)
+    m = matched(sigma, unit, unit.carry, False)
+    f = narrow_shape(k, sign, 1.0, as_constants(unit, m.deviation))
+    # From sigma 1 and deviation s to the derivative to s, and on to sigma.
+    chain = m.deviation1 / m.deviation
+    return Shape(
+        f.f,
+        f.k1,
+        f.k2,
+        f.k3,
+        f.sigma1 * chain,
+        f.k1_sigma1 * chain,
+        f.sigma2 * chain * chain + f.sigma1 * m.deviation2 / m.deviation,
     )

@@ -21,6 +21,7 @@ from pricers._fixings import UnitConstants
 from pricers._inverse import InverseShape, inverse_shape, settled_shape
 from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, linear_shape
+from pricers._wide import IN_RANGE, width
 from pricers.status import Status
 
 Floats = npt.NDArray[np.float64]
@@ -146,6 +147,12 @@ def european_timing(t: Timing) -> Timing:
 
 
 @kernel
+def in_range(sigma: float, unit: UnitConstants) -> int:
+    """OK, or FALLBACK where the closed form's error passes 1e-10 of the forward (pricers._wide)."""
+    return FALLBACK if width(sigma, unit) > IN_RANGE else OK
+
+
+@kernel
 def live_greeks(
     forward: float,
     sigma: float,
@@ -158,7 +165,7 @@ def live_greeks(
 ) -> tuple[int, Greeks]:
     """Status and greeks of an option that has at least one live fixing."""
     if is_inverse:
-        code = DETERMINED if c.strike <= 0.0 or sigma == 0.0 else OK
+        code = DETERMINED if c.strike <= 0.0 or sigma == 0.0 else in_range(sigma, unit)
         g = settled_shape(c, sign) if sigma == 0.0 else inverse_shape(c, sign, sigma, unit)
         return code, inverse_greeks(forward, sigma, rate, carry, unit.last_time, c.discount, g)
     if c.strike <= 0.0:
@@ -167,7 +174,7 @@ def live_greeks(
         f = far_shape(c.strike, sign, c.strike < 1.0)
         return DETERMINED, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f)
     f = linear_shape(c.strike, sign, sigma, unit)
-    return OK, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f)
+    return in_range(sigma, unit), linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f)
 
 
 @kernel
