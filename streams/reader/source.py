@@ -25,6 +25,8 @@ from streams.topics import Topic
 WINDOW_S = 65.0
 """Every instrument has a row each 60 s of log time; 5 s more for rows in flight."""
 BATCH = 2_000
+ANSWER_S = 5.0
+"""A Kafka that is there answers sooner; a person waits for this."""
 
 
 class TopicMissing(RuntimeError):
@@ -69,7 +71,7 @@ class Reader:
         self._resolve = resolve or kafka.resolver(bootstrap, namespace)
         self._on_unreadable = on_unreadable
         self._wall = wall
-        n_partitions = kafka.topic_names(bootstrap).get(self.topic_name)
+        n_partitions = kafka.topic_names(bootstrap, ANSWER_S).get(self.topic_name)
         if n_partitions is None:
             option = f" --namespace {namespace}" if namespace else ""
             raise TopicMissing(
