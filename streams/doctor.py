@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
@@ -264,38 +263,54 @@ def group_lags(bootstrap: str, namespace: str, group: str) -> dict[int, int]:
     return {p: end - max(first, committed.get((name, p), 0)) for p, (first, end) in edges.items()}
 
 
-def examine(bootstrap: str, namespace: str = "", profile: str = "local", most_lag: int = MOST_LAG) -> list[Finding]:
-    """Every check that needs Kafka, in the order in which one thing depends on another.
+CHECKS = ("java", "broker", "topics", "clock", "feed", "workers", "coverage", "versions")
+
+
+def examine(
+    bootstrap: str, namespace: str = "", profile: str = "local", most_lag: int = MOST_LAG, only: Sequence[str] = CHECKS
+) -> list[Finding]:
+    """The checks of ``only`` that need Kafka, in the order in which one thing depends on another.
 
     A check that fails in a way nobody foresaw is a finding of its own: the others are still made.
     """
     existing = kafka.topic_names(bootstrap)
     findings = [Finding("broker", OK, f"Kafka answers at {bootstrap}")]
     group = topics.group_name(namespace)
+    marks: dict[int, Mark] = {}
 
-    def needing(*needed: topics.Topic) -> bool:
-        return all(topics.full_name(topic, namespace) in existing for topic in needed)
-
-    def check(name: str, make: Callable[[], Any]) -> None:
-        try:
-            found = make()
-        except Exception as error:  # said, with its type, as a finding
-            found = Finding(name, PROBLEM, f"the check itself failed: {type(error).__name__}: {error}", "report this")
-        findings.extend([found] if isinstance(found, Finding) else found)
-
-    check("topics", lambda: judge_topics(namespace, existing, kafka.config_differences(bootstrap, namespace, profile)))
-    check("clock", lambda: judge_clock(clock_offset_s(bootstrap)))
-    if needing(topics.FEED_STATUS):
-        check("feed", lambda: judge_feed(namespace, newest_feed_status(bootstrap, namespace)))
-    if needing(topics.TICKS):
+    def workers() -> Finding:
         state, n_members = kafka.group_state(bootstrap, group)
-        lags = group_lags(bootstrap, namespace, group)
-        check("workers", lambda: judge_group(namespace, group, state, n_members, lags, most_lag))
-    if needing(topics.GREEKS):
-        marks: dict[int, Mark] = {}
-        check(
-            "coverage",
-            lambda: marks.update(newest_marks(bootstrap, namespace)) or judge_coverage(namespace, marks, time.time()),
-        )
-        check("versions", lambda: judge_versions(marks))
+        return judge_group(namespace, group, state, n_members, group_lags(bootstrap, namespace, group), most_lag)
+
+    def marked(judge: Callable[[Mapping[int, Mark]], list[Finding]]) -> list[Finding]:
+        if not marks:
+            marks.update(newest_marks(bootstrap, namespace))
+        return judge(marks)
+
+    # check: (the topic it reads, how it is made)
+    table: dict[str, tuple[topics.Topic | None, Callable[[], Finding | list[Finding]]]] = {
+        "topics": (
+            None,
+            lambda: judge_topics(namespace, existing, kafka.config_differences(bootstrap, namespace, profile)),
+        ),
+        "clock": (None, lambda: judge_clock(clock_offset_s(bootstrap))),
+        "feed": (topics.FEED_STATUS, lambda: judge_feed(namespace, newest_feed_status(bootstrap, namespace))),
+        "workers": (topics.TICKS, workers),
+        "coverage": (topics.GREEKS, lambda: marked(lambda newest: judge_coverage(namespace, newest, time.time()))),
+        "versions": (topics.GREEKS, lambda: marked(judge_versions)),
+    }
+    for name, (needed, make) in table.items():
+        if name not in only:
+            continue
+        found: Finding | list[Finding]
+        if needed is not None and topics.full_name(needed, namespace) not in existing:
+            remedy = f"greekstream topics --create{_option(namespace)}"
+            found = Finding(name, PROBLEM, f"topic {topics.full_name(needed, namespace)} is missing", remedy)
+        else:
+            try:
+                found = make()
+            except Exception as error:  # said, with its type, as a finding
+                text = f"the check itself failed: {type(error).__name__}: {error}"
+                found = Finding(name, PROBLEM, text, "report this")
+        findings.extend([found] if isinstance(found, Finding) else found)
     return findings

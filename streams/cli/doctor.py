@@ -55,11 +55,12 @@ def broker_missing(given: str | None) -> Finding:
     show_default=True,
     help="Unacknowledged records to put up with.",
 )
+@click.option("--only", multiple=True, type=click.Choice(doctor.CHECKS), help="Only this check (several times: these).")
 @click.option(
     "--repair", is_flag=True, help="Set the settings of existing topics right first (never their partitions)."
 )
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of lines.")
-def command(namespace: str, profile: str, max_lag: int, repair: bool, is_json: bool) -> None:
+def command(namespace: str, profile: str, max_lag: int, only: tuple[str, ...], repair: bool, is_json: bool) -> None:
     """Say what is wrong, and what to do about it.
 
     It looks at Java, the broker, the topics and their settings, the broker's clock, ingest's last report, the workers'
@@ -70,13 +71,14 @@ def command(namespace: str, profile: str, max_lag: int, repair: bool, is_json: b
     """
     given = settings.kafka_bootstrap()
     bootstrap = given or running_bootstrap(settings.state_dir())
-    findings = [check_java(given is None)]
+    chosen = only or doctor.CHECKS
+    findings = [check_java(given is None)] if "java" in chosen else []
     if bootstrap is None or not kafka.is_reachable(bootstrap, 5.0):
         findings.append(broker_missing(given))
     else:
         if repair:
             kafka.repair_topics(bootstrap, namespace, profile)
-        findings += doctor.examine(bootstrap, namespace, profile, max_lag)
+        findings += doctor.examine(bootstrap, namespace, profile, max_lag, chosen)
     is_ok = all(finding.state != PROBLEM for finding in findings)
     if is_json:
         facts = {"namespace": namespace, "bootstrap": bootstrap, "is_ok": is_ok}

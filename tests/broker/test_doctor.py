@@ -62,6 +62,18 @@ def test_without_topics_it_says_how_to_make_them(bootstrap: str) -> None:
     assert found["topics"][0]["remedy"] == "greekstream topics --create --namespace nothing-here"
 
 
+def test_one_check_alone_tells_its_own_state_and_never_passes_for_want_of_a_topic(
+    bootstrap: str, namespace: str
+) -> None:
+    code, found = diagnosis(bootstrap, "--namespace", "nothing-here", "--only", "workers")
+    assert (code, set(found)) == (1, {"broker", "workers"})
+    publish(bootstrap, namespace)
+    code, found = diagnosis(bootstrap, "--namespace", namespace, "--only", "feed")
+    assert (code, set(found), found["feed"][0]["state"]) == (0, {"broker", "feed"}, "ok")
+    code, found = diagnosis(bootstrap, "--namespace", namespace, "--only", "versions")
+    assert (code, found["versions"][0]["state"]) == (0, "ok")
+
+
 def test_with_fresh_topics_ingest_and_workers_are_what_is_missing(bootstrap: str, namespace: str) -> None:
     _, found = diagnosis(bootstrap, "--namespace", namespace)
     states = {check: findings[0]["state"] for check, findings in found.items()}
