@@ -14,7 +14,7 @@ from streams.engine.located import Identity, Result
 from streams.engine.rows import Writer
 from streams.engine.settings import NS_PER_S, EngineSettings
 from streams.engine.solve import ASK, BID, LAST, MARK, solve
-from streams.engine.state import Solved, State
+from streams.engine.state import Facts, Solved, State
 
 USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
 SIGMA_OF_DETERMINED = 0.5
@@ -61,7 +61,6 @@ def choose_sigma(job: Job, settings: EngineSettings) -> None:
     if job.sigma is None and inst.sigma is not None:
         job.sigma, job.sigma_source, job.sigma_ns = inst.sigma, SigmaSource.STICKY, inst.sigma_ns
     job.solved, job.sigma_last, job.sigma_last_status = inst.solved, inst.sigma_last, inst.sigma_last_status
-    job.is_determined = RowStatus.DETERMINED in (job.solved.bid_status, job.solved.ask_status, job.solved.mark_status)
 
 
 def _best(job: Job, bid: Iv, ask: Iv, mark: Iv, settings: EngineSettings) -> tuple[float | None, SigmaSource, int]:
@@ -84,11 +83,21 @@ def _trade_sigma(job: Job) -> None:
     job.sigma_last, job.sigma_last_status = own.sigma, own.status
     if job.sets_last:
         inst.sigma_last, inst.sigma_last_status = own.sigma, own.status
-    job.is_determined = own.status == RowStatus.DETERMINED
     if inst.sigma is not None:
         job.sigma, job.sigma_source, job.sigma_ns = inst.sigma, inst.sigma_source, inst.sigma_ns
     elif own.sigma is not None and own.status in USABLE:
         job.sigma, job.sigma_source, job.sigma_ns = own.sigma, SigmaSource.LAST_TRADE, job.now_ns
+
+
+def is_determined(job: Job, facts: Facts) -> bool:
+    """Whether the value needs no vol: every fixing is known or due, or the known ones alone carry the average past the strike."""
+    rule = facts.rule
+    if rule is None:
+        return False
+    n_left = rule.n_fixings - job.fixings.n_fixed
+    if n_left <= 0 or job.next_fixing_s + (n_left - 1) * rule.interval_s <= 0.0:
+        return True
+    return job.fixings.running_sum >= rule.n_fixings * facts.strike
 
 
 def _value(jobs: Sequence[Job], settings: EngineSettings) -> None:
@@ -96,7 +105,7 @@ def _value(jobs: Sequence[Job], settings: EngineSettings) -> None:
     linear: list[Job] = []
     inverse: list[Job] = []
     for job in jobs:
-        if job.refusal is None and job.facts is not None and (job.sigma is not None or job.is_determined):
+        if job.refusal is None and job.facts is not None and (job.sigma is not None or is_determined(job, job.facts)):
             (inverse if job.facts.is_inverse else linear).append(job)
     for group, payoff in ((linear, "linear"), (inverse, "inverse")):
         if group:

@@ -76,7 +76,6 @@ class Job:
     sigma_ns: int = 0
     sigma_last: float | None = None
     sigma_last_status: RowStatus = RowStatus.NO_QUOTE
-    is_determined: bool = False
     values: tuple[float | None, ...] | None = None
     value_status: int = 0
 

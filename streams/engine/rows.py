@@ -29,7 +29,7 @@ from streams.engine.solve import ROW_STATUS
 from streams.engine.state import NEVER, Facts, Instrument, State
 
 NO_VALUES: tuple[float | None, ...] = (None,) * 23
-FUTURE_VALUES = (None, 1.0, *(0.0,) * 9, None, None, *(None,) * 9)
+FUTURE_VALUES = (None, 1.0, *(0.0,) * 8, None, None, *(None,) * 9)
 """std_error, delta 1, gamma to roll_delta 0, no coin greeks, no twin; price_usd and price_coin come before."""
 NO_VOLS = (None, RowStatus.NO_QUOTE) * 4 + (None, None)
 PAYLOAD_MAX = 65_536
