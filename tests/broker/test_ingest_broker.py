@@ -269,6 +269,19 @@ def test_a_killed_ingest_comes_back_with_every_trade_it_missed_exactly_once(stag
         )
 
 
+def test_cuts_pauses_repeats_and_lost_trades_leave_a_log_without_holes(stage: Stage) -> None:
+    stage.simulate(*SMALL, "--faults", "7")
+    child = stage.ingest()
+    stage.wait_for(lambda log: len({gap.seq for gap in of_kind(log, FeedGap)}) >= 3, child, within_s=90.0)
+    assert child.stop() == 0
+    log = read_log(stage.bootstrap, stage.namespace)
+    check_rules(log)
+    trades = Counter((r.instrument_name, r.trade_seq) for r in of_kind(log, OptionTrade))
+    assert set(trades.values()) == {1}
+    assert not any(gap.trade_seq_missing for gap in of_kind(log, FeedGap))
+    assert_no_hole(stage, set(trades))
+
+
 def test_a_recorded_settlement_runs_through_at_full_speed(stage: Stage, shared: Path) -> None:
     recording = shared / "data/deribit/chain-2023-04/btc_2023-04-13.jsonl.zst"
     source = stage.simulate(

@@ -82,6 +82,14 @@ def test_rule_1_the_set_is_incomplete_while_a_currency_is_not_listed() -> None:
     assert [r.is_complete for r in world.records(InstrumentSet)] == [False]
 
 
+def test_rule_1_a_late_listing_brings_a_complete_set_at_once() -> None:
+    world = World(currencies=("BTC", "ETH")).start()
+    world.give(listing(("ETH-14APR23-2000-C",), "ETH"))
+    outcomes = world.pass_to(world.now_ns + 2 * S)
+    (closing,) = world.records(InstrumentSet, outcomes)
+    assert (closing.is_complete, closing.price_indices) == (True, ("btc_usd", "eth_usd"))
+
+
 def test_rule_1_the_hour_brings_a_snapshot_with_the_last_quotes() -> None:
     world = World().start()
     world.live(quote(NOON + 10 * S, CALL, bid=0.03))

@@ -132,6 +132,7 @@ class Snapshot:
     def __init__(self, snapshot_id: int, listing: Listing, n_outages: int) -> None:
         self.snapshot_id = snapshot_id
         self._listing, self._n_outages = listing, n_outages
+        self._is_complete = listing.is_complete
         self._names: Iterator[str] = iter(tuple(listing.entries))
         self._counts = [0] * N_PARTITIONS
         self._indices: set[str] = set()
@@ -162,7 +163,7 @@ class Snapshot:
                 0,
                 0,
                 self.snapshot_id,
-                self._listing.is_complete,
+                self._is_complete,
                 tuple(self._counts),
                 tuple(sorted(self._indices)),
             )

@@ -76,6 +76,8 @@ def proceed(state: State) -> None:
     if state.stage is Stage.REQUOTING and _is_requoted(state):
         begin_snapshot(state)
         state.stage = Stage.SNAPSHOT
+    if state.stage is Stage.DONE and state.snapshot is None and state.listing.is_complete and not state.is_set_complete:
+        begin_snapshot(state)  # a currency was listed late: engines wait for a set that is whole
     if state.stage is Stage.DONE and state.hole_from_ns is not None and state.backfill.is_idle:
         _close_hole(state)
 
@@ -101,6 +103,7 @@ def _is_requoted(state: State) -> bool:
 
 def begin_snapshot(state: State) -> None:
     """Start to write every listed instrument and its last quote."""
+    state.is_set_complete = state.listing.is_complete
     state.last_snapshot_id = max(state.last_snapshot_id + 1, state.writer.clock_ns)
     state.snapshot = Snapshot(state.last_snapshot_id, state.listing, state.n_outages)
 

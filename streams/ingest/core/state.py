@@ -9,7 +9,7 @@ from schemas import FeedStatus, InstrumentState
 from streams.ingest.core.fixings import Window
 from streams.ingest.core.listing import Filter, Listing, Snapshot
 from streams.ingest.core.messages import NS_PER_MS, NS_PER_S, CoreSettings, Counts, Recovered, Status
-from streams.ingest.core.recovery import Backfill, Stage
+from streams.ingest.core.recovery import ALL_FAMILIES, Backfill, Stage
 from streams.ingest.core.timeline import Timeline
 from streams.ingest.core.trades import Ledger
 from streams.ingest.core.writer import Writer
@@ -57,7 +57,8 @@ class State:
         self.stage = Stage.CONNECTING
         self.n_outages = 0
         self.gap_from_ns = recovered.last_clock_ns
-        self.gap_channels: tuple[str, ...] = ()
+        # A restart has missed whatever there is.
+        self.gap_channels: tuple[str, ...] = ALL_FAMILIES if recovered.last_clock_ns is not None else ()
         self.gap_to_ns = 0
         self.hole_from_ns: int | None = None
         self.stage_deadline_ns = 0
@@ -68,6 +69,7 @@ class State:
         # What is due when.
         self.snapshot: Snapshot | None = None
         self.last_snapshot_id = 0
+        self.is_set_complete = False
         self.next_snapshot_ns: int | None = None
         self.lists_due_ns: dict[str, int] = {}
         self.awaiting_delivery: dict[tuple[str, int], list[InstrumentState]] = {}
