@@ -16,6 +16,7 @@ Identity = tuple[int, int, int]
 """(epoch, source_offset, result_seq): rises from result to result of one instrument."""
 
 STALE_AFTER_S = 5.0
+_NEVER = 2**63
 
 
 class Arrival(NamedTuple):
@@ -59,17 +60,21 @@ class Table:
         self.log_time_ns: dict[int, int] = {}
         self.n_repeats = 0
         self.n_expired = 0
-        self._identities: dict[str, tuple[int, Identity]] = {}
+        # By key: the highest identity taken, and where and when that may be forgotten.
+        self._identities: dict[str, tuple[Identity, int, int]] = {}
+        self._next_expiry_ns: dict[int, int] = {}
         self._heard_s: dict[int, float] = dict.fromkeys(partitions, wall_s)
 
     def take(self, arrival: Arrival) -> bool:
         """Take one message in; True when it is news: no repeat, nothing older, not expired."""
         last = self._identities.get(arrival.key)
-        if last is not None and arrival.identity <= last[1]:
+        if last is not None and arrival.identity <= last[0]:
             self.n_repeats += 1
             return False
-        self._identities[arrival.key] = (arrival.partition, arrival.identity)
-        record = arrival.record
+        record, partition = arrival.record, arrival.partition
+        expiry_ns = getattr(record, "expiry_ns", None) or (_NEVER if last is None else last[2])
+        self._identities[arrival.key] = (arrival.identity, partition, expiry_ns)
+        self._next_expiry_ns[partition] = min(expiry_ns, self._next_expiry_ns.get(partition, _NEVER))
         if isinstance(record, Watermark):
             self.watermarks[arrival.partition] = record
             self.log_time_ns[arrival.partition] = record.log_time_ns
@@ -89,11 +94,15 @@ class Table:
         return True
 
     def _drop_expired(self, partition: int, log_time_ns: int) -> None:
-        for key, row in list(self.rows.items()):
-            if row.expiry_ns is not None and row.expiry_ns <= log_time_ns and self._identities[key][0] == partition:
-                del self.rows[key]
-                # Its identity may go too: any repeat of it is past its expiry by itself.
+        """Forget what this partition's time has passed, identities too: any repeat is past its expiry by itself."""
+        if log_time_ns < self._next_expiry_ns.get(partition, _NEVER):
+            return
+        own = [(key, expiry_ns) for key, (_, where, expiry_ns) in self._identities.items() if where == partition]
+        for key, expiry_ns in own:
+            if expiry_ns <= log_time_ns:
+                self.rows.pop(key, None)
                 del self._identities[key]
+        self._next_expiry_ns[partition] = min((e for _, e in own if e > log_time_ns), default=_NEVER)
 
     def heard_at(self, partition: int, wall_s: float) -> None:
         """Set when a partition was last heard: for watermarks that were written before this reader came."""
