@@ -280,11 +280,13 @@ BY_SHORT = {topic.short: topic for topic in ALL}
 
 
 def check_namespace(namespace: str) -> str:
-    """The namespace itself; ValueError when it cannot prefix a topic."""
+    """The namespace itself; ValueError when it cannot prefix a topic, or is the first word of a topic of the live one."""
     if namespace and not _NAMESPACE.fullmatch(namespace):
         raise ValueError(
             f"namespace {namespace!r}: want lower-case letters, digits, - and _, at most 63 of them, no dot"
         )
+    if namespace in _FIRST_WORDS:  # wiping namespace "greeks" would take greeks.v1
+        raise ValueError(f"namespace {namespace!r} is the first word of a topic's name: choose another")
     return namespace
 
 
