@@ -22,6 +22,8 @@ from streams.processes import die_with_parent
 
 MAX_ID = 15
 TICK_S = 0.05
+EXIT_SUPERSEDED = 66
+"""Of an ingest that saw a higher claim: starting it again would take the claim back, and so on without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,19 @@ class Slot:
     n_restarts: int = 0
     started_s: float | None = None
     due_s: float | None = 0.0
-    """When to start it; None while it runs."""
+    """When to start it; None while it runs, and once it is over."""
+    final: tuple[int, ...] = ()
+    """Exit statuses after which it is not started again."""
+    is_over: bool = False
 
     def started(self, now_s: float) -> None:
         self.started_s, self.due_s = now_s, None
 
-    def died(self, now_s: float, backoff: Backoff) -> float:
-        """Note a death; the seconds until the restart."""
+    def died(self, now_s: float, backoff: Backoff, status: int = 1) -> float | None:
+        """Note a death; the seconds until the restart, None if that was the last."""
+        if status in self.final:
+            self.is_over = True
+            return None
         lived_s = now_s - (self.started_s if self.started_s is not None else now_s)
         self.n_deaths = 1 if lived_s >= backoff.forgive_s else self.n_deaths + 1
         delay_s = backoff.delay_s(self.n_deaths)
@@ -149,15 +157,15 @@ class Supervisor:
     def _note_deaths(self) -> None:
         for slot in self.slots:
             process = self._processes.get(slot.name)
-            if slot.due_s is None and process is not None and process.poll() is not None:
-                delay_s = slot.died(self.clock(), self.backoff)
+            if slot.due_s is None and not slot.is_over and process is not None and process.poll() is not None:
+                delay_s = slot.died(self.clock(), self.backoff, process.returncode)
                 self._log.warning(
                     "worker_exited",
                     name=slot.name,
                     pid=process.pid,
                     status=process.returncode,
                     meaning=meaning_of(process.returncode),
-                    restart_in_s=round(delay_s, 2),
+                    restart_in_s=None if delay_s is None else round(delay_s, 2),
                 )
 
     def stop(self) -> int:
@@ -193,6 +201,7 @@ def meaning_of(status: int) -> str:
         0: "stopped by itself",
         64: "another worker of this id runs here",
         65: "refuses a record of a newer schema: upgrade the workers first",
+        EXIT_SUPERSEDED: "another ingest has claimed the namespace; this one is the standby now",
         70: "failed, see its last lines",
     }.get(status, "failed")
 
@@ -202,5 +211,6 @@ def slots_for(ids: Sequence[int], namespace: str, group: str = "", ingest: Seque
     common = (*(("--namespace", namespace) if namespace else ()), *(("--group", group) if group else ()))
     slots = [Slot(f"worker-{i:02d}", ("worker", "--id", str(i), *common)) for i in ids]
     if ingest:
-        slots.append(Slot("ingest", ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))))
+        arguments = ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))
+        slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,)))
     return slots

@@ -28,7 +28,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
 
     Example: greekstream up --workers 4 --namespace sim
     """
-    from streams import broker, kafka, stack, supervisor
+    from streams import broker, kafka, kafka_schemas, stack, supervisor
     from streams import settings as settings_module
     from streams.worker import logs
 
@@ -48,6 +48,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
     try:
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
         made = kafka.create_topics(bootstrap, namespace)
+        kafka_schemas.publish_schemas(bootstrap, namespace)
     except (broker.BrokerError, kafka.KafkaUnreachable) as error:
         raise click.ClickException(str(error)) from error
     log.info(

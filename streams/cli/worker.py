@@ -10,26 +10,27 @@ from pathlib import Path
 import click
 
 
-def source_hash(root: Path) -> str:
-    """Sixteen hex digits over the sources that Numba compiles or that call what it compiles."""
+def source_hash(package: Path) -> str:
+    """Sixteen hex digits over a package's sources."""
     digest = hashlib.sha256()
-    for room in ("pricers", "streams/engine"):
-        for path in sorted((root / room).rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted(package.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def prepare_numba(state_dir: Path) -> Path:
+def prepare_numba(state_dir: Path, package: Path | None = None) -> None:
     """Set Numba's environment; to be called before anything imports it.
 
-    One thread: parallelism is partitions.  A cache folder per state of the sources: Numba's own check knows a function's
-    file only, not those of the functions it calls.
+    One thread: parallelism is partitions.  The kernels' cache is the one that ``pricers`` keeps beside its sources, shared
+    by all that price; where that folder cannot be written (an installed package, another user) it lies in the state
+    folder, keyed by the sources as well: Numba's own check knows a function's file only, not those of what it calls.
     """
-    cache = state_dir / "numba" / source_hash(Path(__file__).resolve().parents[2])
-    cache.mkdir(parents=True, exist_ok=True)
+    package = package or Path(__file__).resolve().parents[2] / "pricers"
     os.environ["NUMBA_NUM_THREADS"] = "1"
-    os.environ["NUMBA_CACHE_DIR"] = str(cache)
-    return cache
+    if not os.access(package, os.W_OK):
+        cache = state_dir / "numba" / source_hash(package)
+        cache.mkdir(parents=True, exist_ok=True)
+        os.environ["NUMBA_CACHE_DIR"] = str(cache)
 
 
 @click.command()

@@ -20,7 +20,7 @@ from typing import IO, Any
 import faust
 import structlog
 
-from streams import kafka
+from streams import kafka, kafka_schemas
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints
 from streams.worker.agent import attach
@@ -294,6 +294,8 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
     maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
     began = time.monotonic()
     maker.warm_up()
+    if not settings.parent_pid:  # the supervisor has done it for all of its workers
+        kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
     status = asyncio.run(_main(settings, maker))
     sys.stderr.flush()

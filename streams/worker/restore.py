@@ -21,6 +21,8 @@ from streams.worker.kernel import Kernel
 from streams.worker.log_reader import LogReader
 from streams.worker.settings import NS_PER_MIN, WorkerSettings
 
+ALARM_BYTES = 256 * 1024
+"""Half of what a checkpoint may have."""
 FOLD_ROWS = 512
 SILENT_ROWS = 4_000
 """Records a kernel call while folding: small enough for the fence and the loop, large enough for one vectorised call."""
@@ -48,6 +50,7 @@ class Restorer:
         self._topic = settings.source_topic
         self._checkpoint_topic = topics.full_name(topics.CHECKPOINTS, settings.namespace)
         self.n_restored = self.n_filled = 0
+        self._alarmed: set[int] = set()
 
     def _check(self, token: Token) -> None:
         if not self._fence.holds(token):
@@ -157,6 +160,9 @@ class Restorer:
         where = (group, self._topic, engine.partition, engine.epoch, offset)
         record = checkpoints.record(*where, engine.log_id, log_time_ns, identity, data)
         value = schemas.encode(record)
+        if len(value) > ALARM_BYTES and engine.partition not in self._alarmed:
+            self._alarmed.add(engine.partition)
+            self._say("checkpoint_large", partition=engine.partition, bytes=len(value), limit=2 * ALARM_BYTES)
         key = topics.checkpoint_key(group, self._topic, engine.partition, engine.epoch)
         to = (engine.partition, key, value, engine.epoch, offset, log_time_ns)
         every_ns = self._settings.history_minutes * NS_PER_MIN

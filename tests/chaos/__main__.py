@@ -7,9 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from streams import broker
-from streams import settings as settings_module
 from tests.chaos import harness, schedule
+from tests.chaos.broker import own_broker
 
 HEADER = "seed   records events restarts published repeats missing differ states caught_up_s dropped abandoned holes"
 
@@ -33,10 +32,9 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=8)
     parser.add_argument("--fold", default=harness.CHECKSUM)
     options = parser.parse_args()
-    bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
     n_wrong = 0
     print(HEADER, flush=True)
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, own_broker(Path(folder)) as broker:
         for seed in range(options.first, options.first + options.seeds):
             plan = harness.Plan(
                 seed,
@@ -46,8 +44,9 @@ def main() -> int:
                 options.events,
                 options.fold,
                 is_slow=seed % 2 == 1,
+                broker=broker,
             )
-            outcome = harness.run(bootstrap, plan, Path(folder))
+            outcome = harness.run(broker.bootstrap, plan, Path(folder))
             n_wrong += not outcome.is_right
             print(line(seed, outcome), flush=True)
             print(

@@ -55,6 +55,11 @@ class Fleet:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - this process starts no thread before its children
             )
 
+    def warm_up(self) -> None:
+        """Compile the kernels once: workers that all compile at their start would take minutes to come up."""
+        arguments = [sys.executable, "-m", "streams.cli", "worker", "--warm-up"]
+        subprocess.run(arguments, env=self._environ, check=True, timeout=280)
+
     @property
     def ids(self) -> list[int]:
         return sorted(self._processes)

@@ -77,6 +77,7 @@ def run(bootstrap: str, plan: Plan, work_dir: Path) -> Outcome:
 
 def _run_in(bootstrap: str, namespace: str, plan: Plan, fleet: Fleet, maker: FoldMaker) -> Outcome:
     group = topics.group_name(namespace)
+    fleet.warm_up()
     for worker_id in range(plan.n_workers):
         fleet.start(worker_id)
     opened = eventually(lambda: _n_checkpointed(fleet) == N_PARTITIONS, within_s=60.0)

@@ -68,6 +68,16 @@ def test_a_slot_is_due_when_its_delay_is_over() -> None:
     assert slot.due_s == 12.5
 
 
+def test_an_ingest_that_was_superseded_is_not_started_again() -> None:
+    *_, ingest = slots_for([0], "sim", ingest=("--url", "ws://x"))
+    ingest.started(1.0)
+    assert ingest.died(2.0, Backoff(), status=66) is None
+    assert (ingest.is_over, ingest.due_s, ingest.n_restarts) == (True, None, 0)
+    other = slots_for([0], "sim")[0]
+    other.started(1.0)
+    assert other.died(2.0, Backoff(), status=66) == 0.0
+
+
 def test_slots_carry_static_ids_namespace_and_ingest() -> None:
     slots = slots_for([0, 12], "sim", ingest=("--url", "ws://x"))
     assert [slot.arguments for slot in slots] == [
