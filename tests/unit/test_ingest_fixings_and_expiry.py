@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from pricers import settlement
 from schemas import Clock, ForwardSource, InstrumentState, InstrumentStatus, SettlementFixing, UnderlyingQuote
 from streams.deribit import events as ev
 from streams.ingest import core
+from streams.ingest.core.fixings import RULES, Window
 from tests.ingest_world import (
     CALL,
     MS,
@@ -213,6 +215,31 @@ def test_rule_7_the_venues_estimate_is_kept_as_the_cross_check() -> None:
     by_grid = {f.grid_index: f.venue_estimate for f in fixings(world)}
     assert by_grid[2] == 30_011.0
     assert by_grid[1] is None and by_grid[3] is None, "an estimate of another moment is none"
+
+
+def test_rule_7_the_rules_are_those_of_the_pricers() -> None:
+    for rule_id, rule in RULES.items():
+        theirs = settlement.RULES[rule_id]
+        assert (rule.n_fixings, rule.interval_ns) == (theirs.n_fixings, theirs.interval_ns)
+        for now_ns in (OPENING - S, OPENING, OPENING + 7 * S, EXPIRY - 1, EXPIRY, EXPIRY + S):
+            assert Window("btc_usd", EXPIRY, rule).n_due(now_ns) == settlement.n_due(EXPIRY, theirs, now_ns)
+        assert [Window("btc_usd", EXPIRY, rule).grid_ns(i) for i in (1, 2, rule.n_fixings)] == [
+            settlement.grid_ns(EXPIRY, theirs, i) for i in (1, 2, rule.n_fixings)
+        ]
+    assert set(settlement.RULES) - set(RULES) == {"last-fixing"}, "which has no window"
+
+
+def test_rule_7_a_series_is_sampled_by_its_own_rule() -> None:
+    world = World(start_ns=at("07:29:50"))
+    old = instrument(EXPIRING_CALL)._replace(settlement_rule="deribit-30min-6s")
+    world.connect(())
+    world.give(ev.InstrumentList("BTC", (old,), 0))
+    prices_to(world, at("07:29:55"), at("07:30:20"))
+    assert [f.grid_ns for f in fixings(world)] == [at("07:30:06"), at("07:30:12"), at("07:30:18")]
+    resumed = World(recovered(at("07:30:18"), fixings=(fixings(world)[-1],)), start_ns=at("07:30:20"))
+    resumed.connect((CALL,))
+    resumed.live(index(at("07:30:23"), 1.0), index(at("07:30:25"), 2.0))
+    assert [(f.grid_index, f.grid_ns, f.price) for f in fixings(resumed)] == [(4, at("07:30:24"), 1.0)]
 
 
 def test_rule_7_each_price_index_has_its_own_average() -> None:

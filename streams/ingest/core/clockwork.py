@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas import Clock
 from streams.ingest.core import outages
-from streams.ingest.core.fixings import DEFAULT_RULE, Window, window_start_ns
+from streams.ingest.core.fixings import DEFAULT_RULE, RULES, Window, window_start_ns
 from streams.ingest.core.listing import next_snapshot_ns
 from streams.ingest.core.messages import NS_PER_MS, NS_PER_S, Fatal, GetDeliveryPrices, GetInstruments, GetTime
 from streams.ingest.core.recovery import Stage
@@ -130,9 +130,10 @@ def _find_windows(state: State, clock_ns: int) -> None:
     """A window for every listed expiry whose settlement has begun."""
     if window_start_ns(clock_ns) is None:
         return
-    for price_index, expiry_ns in state.listing.option_expiries():
-        if expiry_ns - DEFAULT_RULE.window_ns < clock_ns and (price_index, expiry_ns) not in state.windows:
-            state.windows[(price_index, expiry_ns)] = Window(price_index, expiry_ns)
+    for price_index, expiry_ns, rule_id in state.listing.option_expiries():
+        rule = RULES.get(rule_id)  # a rule without a window has no grid points
+        if rule is not None and expiry_ns - rule.window_ns < clock_ns and (price_index, expiry_ns) not in state.windows:
+            state.windows[(price_index, expiry_ns)] = Window(price_index, expiry_ns, rule)
 
 
 def _write_fixings(state: State, clock_ns: int) -> None:

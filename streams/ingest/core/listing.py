@@ -113,10 +113,10 @@ class Listing:
                 index.drop_expired(clock_ns)
         return gone
 
-    def option_expiries(self) -> set[tuple[str, int]]:
-        """(price index, expiry) of every listed option."""
+    def option_expiries(self) -> set[tuple[str, int, str]]:
+        """(price index, expiry, settlement rule) of every listed option."""
         return {
-            (entry.state.price_index, entry.state.expiry_ns)
+            (entry.state.price_index, entry.state.expiry_ns, entry.state.settlement_rule)
             for entry in self.entries.values()
             if entry.state.kind == Kind.OPTION and entry.state.expiry_ns is not None
         }

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from schemas import FeedStatus, InstrumentState
-from streams.ingest.core.fixings import Window
+from streams.ingest.core.fixings import Window, rule_of
 from streams.ingest.core.listing import Filter, Listing, Snapshot
 from streams.ingest.core.messages import NS_PER_MS, NS_PER_S, CoreSettings, Counts, Recovered, Status
 from streams.ingest.core.recovery import ALL_FAMILIES, Backfill, Stage
@@ -43,9 +43,10 @@ class State:
 
         self.windows: dict[tuple[str, int], Window] = {}
         for fixing in recovered.fixings:
-            self.windows[(fixing.price_index, fixing.expiry_ns)] = Window(
-                fixing.price_index, fixing.expiry_ns, last=fixing
-            )
+            rule = rule_of(fixing)
+            if rule is not None:
+                key = (fixing.price_index, fixing.expiry_ns)
+                self.windows[key] = Window(fixing.price_index, fixing.expiry_ns, rule, fixing)
         for name, (ts_ns, price) in recovered.index_prices.items():
             self.listing.index(name).take_index(ts_ns, price)
 
