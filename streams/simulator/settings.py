@@ -43,6 +43,8 @@ class SimulatorSettings:
             raise ValueError("--start and --expire-in move a synthetic market; a recording has its own time (--from)")
         if self.start_ns and self.expire_in:
             raise ValueError("give --start or --expire-in, not both")
+        if not self.currencies or not set(self.currencies) <= {"BTC", "ETH"}:
+            raise ValueError(f"--currencies must be BTC, ETH or both, not {', '.join(self.currencies) or 'none'}")
         if self.rate < 0 or self.trade_rate < 0 or self.n_options < 20:
             raise ValueError("rates must not be negative and at least 20 options are needed")
 
