@@ -111,10 +111,10 @@ class Stage:
         self.url = json.loads(child.stdout.readline())["url"]
         return child
 
-    def ingest(self, *arguments: str) -> Child:
+    def ingest(self, *arguments: str, **environ: str) -> Child:
         name = f"ingest-{uuid.uuid4().hex[:4]}"
         words = ["ingest", "--url", self.url, "--namespace", self.namespace, *arguments]
-        child = Child(name, words, self.folder / f"{name}.log", environ={"KAFKA_BOOTSTRAP": self.bootstrap})
+        child = Child(name, words, self.folder / f"{name}.log", environ={"KAFKA_BOOTSTRAP": self.bootstrap, **environ})
         self.children.append(child)
         return child
 
@@ -267,6 +267,27 @@ def test_a_killed_ingest_comes_back_with_every_trade_it_missed_exactly_once(stag
         assert all(
             i > place for i, r in enumerate(mine) if r.__class__ in (InstrumentState, OptionQuote) and r.is_snapshot
         )
+
+
+def test_under_pressure_quotes_conflate_and_nothing_else_is_lost(stage: Stage) -> None:
+    stage.simulate("--options", "200", "--rate", "1500", "--trade-rate", "40")
+    child = stage.ingest(GREEKSTREAM_INGEST_QUEUE_HIGH="4")
+    stage.wait_for(lambda log: n_sets(log) and len([r for r in log[0] if isinstance(r.record, Clock)]) >= 8, child)
+    assert child.stop() == 0
+    log = read_log(stage.bootstrap, stage.namespace)
+    check_rules(log)
+    assert statuses(stage.bootstrap, stage.namespace)[-1][1].n_conflated > 0
+    trades = Counter((r.instrument_name, r.trade_seq) for r in of_kind(log, OptionTrade))
+    assert set(trades.values()) == {1}
+    assert_no_hole(stage, set(trades))
+    for rows in log.values():
+        newest: dict[str, int] = {}
+        for row in rows:
+            if isinstance(row.record, OptionQuote):
+                assert row.record.ts_event_ns >= newest.get(row.key, 0), (
+                    "a newer quote never stands before an older one"
+                )
+                newest[row.key] = row.record.ts_event_ns
 
 
 def test_cuts_pauses_repeats_and_lost_trades_leave_a_log_without_holes(stage: Stage) -> None:
