@@ -57,6 +57,8 @@ def command(
 
     if path.suffix != ".zst":
         raise click.UsageError(f"{path}: the file is zstd-compressed; name it *.jsonl.zst, else it cannot be read back")
+    if path.exists():
+        raise click.ClickException(f"{path} exists; a recording is never overwritten")
     try:
         settings = settings_module.load(
             SessionSettings,
@@ -74,10 +76,7 @@ def command(
     _log_to_stderr()
     started = time.monotonic()
     source = url or (client.TESTNET if testnet else client.MAINNET)
-    try:
-        n_frames = asyncio.run(_record(path, source, Session(settings), seconds, flush_s))
-    except FileExistsError as error:
-        raise click.ClickException(f"{path} exists; a recording is never overwritten") from error
+    n_frames = asyncio.run(_record(path, source, Session(settings), seconds, flush_s))
     summary = {"path": str(path), "frames": n_frames, "seconds": round(time.monotonic() - started, 3)}
     click.echo(orjson.dumps(summary).decode())
 
@@ -118,9 +117,11 @@ async def _record(path: Path, url: str, session: Session, seconds: float | None,
 
 def _log_to_stderr() -> None:
     """JSON lines on stderr; stdout is for the result alone."""
-    processors = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(),
-    ]
-    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -32,10 +32,11 @@ OnEvents = Callable[[list[Event]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """Time limits of the socket, in seconds, and the largest frame that is read, in bytes."""
+    """Time limits of the socket and of a consumer that is still busy at the stop, in seconds; the largest frame read, in bytes."""
 
     open_timeout_s: float = 10.0
     close_timeout_s: float = 2.0
+    consumer_grace_s: float = 10.0
     max_frame_bytes: int = 16 * 1024 * 1024
 
 
@@ -110,13 +111,28 @@ class _Shell:
             await self._send(websocket, self._session.connected(self._now_ns()))
             reader = asyncio.create_task(self._read(websocket))
             ticker = asyncio.create_task(self._tick(websocket))
-            reason = await _first_of(reader, ticker, stop)
+            try:
+                reason = await _first_of(reader, ticker, stop)
+            finally:
+                await self._end(reader, ticker)
         except ConnectionClosed as error:
             reason = str(error)
         finally:
             await websocket.close()
             events = self._session.disconnected(self._now_ns(), reason)
         await self._hand_out(events)
+
+    async def _end(self, *tasks: asyncio.Task[str]) -> None:
+        """End reader and ticker; a call of the consumer that is under way may finish first, within its grace."""
+        try:
+            async with asyncio.timeout(self._settings.consumer_grace_s):
+                await self._one_at_a_time.acquire()
+            self._one_at_a_time.release()
+        except TimeoutError:
+            log.warning("venue_consumer_cancelled", after_s=self._settings.consumer_grace_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, websocket: ClientConnection) -> str:
         """Read until the end; returns why it ended."""
@@ -168,15 +184,13 @@ class _Shell:
 
 
 async def _first_of(reader: asyncio.Task[str], ticker: asyncio.Task[str], stop: asyncio.Event) -> str:
-    """Why the connection ends: what reader or ticker say, or the stop; the others are cancelled.  Raises what they raise."""
+    """Why the connection ends: what reader or ticker say, or the stop.  Raises what they raise."""
     stopper = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((reader, ticker, stopper), return_when=asyncio.FIRST_COMPLETED)
-        for task in (reader, ticker):
-            if task.done():
-                return task.result()
-        return "stopped"
     finally:
-        for other in (reader, ticker, stopper):
-            other.cancel()
-        await asyncio.gather(reader, ticker, stopper, return_exceptions=True)
+        stopper.cancel()
+    for task in (reader, ticker):
+        if task.done():
+            return task.result()
+    return "stopped"
