@@ -135,12 +135,11 @@ def step(state: MarketState) -> tuple[MarketState, Updates]:
     trades = tuple(flow.draw(state, DT_S))
     rows = _ticking_rows(state, trades)
     quotes.requote(state, rows)
-    futures = [
+    ticking = [
         name for name, row in state.futures.items() if row.state == "open" and state.rng.random() < P_FUTURE_TICK
     ]
-    futures += [
-        t.data["instrument_name"] for t in trades if t.kind == "future" and t.data["instrument_name"] not in futures
-    ]
+    traded = [trade.data["instrument_name"] for trade in trades if trade.kind == "future"]
+    futures = tuple(dict.fromkeys(ticking + traded))
     for name in futures:
         quotes.requote_future(state, state.futures[name])
     return state, Updates(
