@@ -223,30 +223,26 @@ def root(
 
 
 @kernel
-def implied_batch(
-    inputs: tuple[Floats, ...], payoff: int, engine: int, answers: Floats, status: Codes, counts: Counts
-) -> None:
+def implied_batch(inputs: Floats, payoff: int, engine: int, answers: Floats, status: Codes, counts: Counts) -> None:
     """Implied volatilities of a batch: ``answers`` (4, n) is sigma, low, high, price at sigma. Each depends on its inputs alone.
 
-    ``inputs``: price_usd, forward, strike, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate,
+    ``inputs`` (14, n): price_usd, forward, strike, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate,
     carry, tick_usd, total_vol_max, tolerance.
     """
-    (
-        price_usd,
-        forward,
-        strike,
-        option_sign,
-        next_fixing_s,
-        interval_s,
-        n_fixings,
-        n_fixed,
-        running_sum,
-        rate,
-        carry,
-        tick_usd,
-        total_vol_max,
-        tolerance,
-    ) = inputs
+    price_usd = inputs[0]
+    forward = inputs[1]
+    strike = inputs[2]
+    option_sign = inputs[3]
+    next_fixing_s = inputs[4]
+    interval_s = inputs[5]
+    n_fixings = inputs[6]
+    n_fixed = inputs[7]
+    running_sum = inputs[8]
+    rate = inputs[9]
+    carry = inputs[10]
+    tick_usd = inputs[11]
+    total_vol_max = inputs[12]
+    tolerance = inputs[13]
     is_inverse = payoff == INVERSE and engine != EUROPEAN
     t = timing(1.0, 0.0, 1)
     unit = constants(t, 0.0)

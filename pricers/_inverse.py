@@ -38,7 +38,7 @@ from pricers._fixings import UnitConstants
 from pricers._jit import kernel
 from pricers._linear import residual
 from pricers._normal import density
-from pricers._wide import ENDLESS, WIDEST, as_constants, matched, wide_direction, width
+from pricers._wide import WIDEST, as_constants, is_endless, matched, wide_direction, width
 
 N_NODES = 24
 REACH = 9.0  # deviations beyond the peak where a normal density has no weight left: exp(-81/2) = 3e-18
@@ -248,7 +248,7 @@ def inverse_sides(
     c: Split, side: float, is_whole: bool, sigma: float, unit: UnitConstants
 ) -> tuple[InverseShape, InverseShape]:
     """The out-of-the-money ``side``, and if asked E[1 - K/A]; k > 0, sigma > 0."""
-    if sigma * sigma * unit.last_time > ENDLESS:
+    if is_endless(sigma, unit):
         k = c.strike if c.past == 0.0 else 0.0  # observed fixings bound 1/A, and a put is worth nothing
         one = InverseShape(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         put = InverseShape(k, k, 0.0, 0.0, 0.0, 0.0, k, 0.0, 0.0, 0.0)
@@ -265,7 +265,9 @@ def inverse_shape(c: Split, sign: float, sigma: float, unit: UnitConstants) -> I
     if c.strike <= 0.0:
         if sign < 0.0:
             return nothing()
-        d, unit_here = direction_of(min(sigma, math.sqrt(ENDLESS / unit.last_time)), unit)
+        if is_endless(sigma, unit):
+            return inverse_sides(c, 1.0, True, sigma, unit)[1]
+        d, unit_here = direction_of(sigma, unit)
         return whole_line(c, d, sigma, unit_here)
     side = 1.0 if c.strike >= 1.0 else -1.0
     half, whole = inverse_sides(c, side, side != sign, sigma, unit)

@@ -178,10 +178,10 @@ def live_greeks(
 
 
 @kernel
-def value_batch(inputs: tuple[Floats, ...], payoff: int, engine: int, values: Floats, status: Codes) -> None:
+def value_batch(inputs: Floats, payoff: int, engine: int, values: Floats, status: Codes) -> None:
     """Value every option of a batch into ``values`` (N_COLUMNS, n) and ``status`` (n,). Each depends on its inputs alone.
 
-    ``inputs``: forward, strike, sigma, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate, carry.
+    ``inputs`` (11, n): forward, strike, sigma, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate, carry.
     The fixings' constants are kept while consecutive options share them: options of one expiry come together.
     """
     (forward, strike, sigma, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate, carry) = (

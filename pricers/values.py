@@ -6,6 +6,7 @@ gets nan and a status. A wrong call (unknown engine, shapes that do not broadcas
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +115,7 @@ def value_options(
     Valuation of arrays of the broadcast shape.
     """
     engine_code, payoff_code = _codes(engine, payoff)
-    shape, columns = _broadcast(
+    shape, inputs = _broadcast(
         forward=forward,
         strike=strike,
         sigma=sigma,
@@ -127,9 +128,9 @@ def value_options(
         rate=rate,
         carry=carry,
     )
-    values = np.empty((N_COLUMNS, columns[0].size))
-    status = np.empty(columns[0].size, dtype=np.int8)
-    value_batch(columns, payoff_code, engine_code, values, status)
+    values = np.empty((N_COLUMNS, inputs.shape[1]))
+    status = np.empty(inputs.shape[1], dtype=np.int8)
+    value_batch(inputs, payoff_code, engine_code, values, status)
     price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = (row.reshape(shape) for row in values)
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
 
@@ -168,7 +169,7 @@ def implied_vols(
     ImpliedVol of arrays of the broadcast shape.
     """
     engine_code, payoff_code = _codes(engine, payoff)
-    shape, columns = _broadcast(
+    shape, inputs = _broadcast(
         price_usd=price_usd,
         forward=forward,
         strike=strike,
@@ -184,11 +185,11 @@ def implied_vols(
         total_vol_max=total_vol_max,
         tolerance=tolerance,
     )
-    size = columns[0].size
+    size = inputs.shape[1]
     answers = np.empty((4, size))
     status = np.empty(size, dtype=np.int8)
     counts = np.empty(size, dtype=np.int32)
-    implied_batch(columns, payoff_code, engine_code, answers, status, counts)
+    implied_batch(inputs, payoff_code, engine_code, answers, status, counts)
     sigma, low, high, price = (row.reshape(shape) for row in answers)
     return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
 
@@ -218,12 +219,15 @@ def _codes(engine: str, payoff: str) -> tuple[int, int]:
     return ENGINES[engine], PAYOFFS[payoff]
 
 
-def _broadcast(**arguments: npt.ArrayLike) -> tuple[tuple[int, ...], tuple[Array, ...]]:
-    """The broadcast shape, and every argument as a contiguous float64 vector of it."""
+def _broadcast(**arguments: npt.ArrayLike) -> tuple[tuple[int, ...], Array]:
+    """The broadcast shape, and every argument as a row of one matrix: one array type, one specialisation of the kernels."""
     arrays = [np.asarray(argument, dtype=np.float64) for argument in arguments.values()]
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(arguments, arrays, strict=True) if array.ndim)
         raise ValueError(f"shapes do not broadcast: {shapes}; give scalars or arrays of one shape") from None
-    return shape, tuple(np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1) for array in arrays)
+    rows = np.empty((len(arrays), *shape))
+    for i, array in enumerate(arrays):
+        rows[i, ...] = array
+    return shape, rows.reshape(len(arrays), math.prod(shape))
