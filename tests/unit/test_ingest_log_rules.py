@@ -488,6 +488,36 @@ def test_stop_writes_what_waits() -> None:
     assert world.records(OptionQuote, world.give(core.Stop(world.now_ns)))
 
 
+def test_made_up_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.ingest.core.listing.MAX_LISTED", 20)
+    monkeypatch.setattr("streams.ingest.core.listing.MAX_BAD_NAMES", 20)
+    monkeypatch.setattr("streams.ingest.core.trades.MAX_NAMES", 20)
+    world = World().start()
+    for strike in range(1_000, 1_100):
+        name = f"BTC-14APR23-{strike}-C"
+        world.give(quote(NOON + 5 * S, name), quote(NOON + 5 * S, f"?{strike}"), trade(NOON + 5 * S, 1, name))
+        world.give(index(NOON + 5 * S, 1.0, f"x{strike}_usd"))
+    state = world.state
+    assert (len(state.listing.entries), len(state.ledger.by_name)) == (20, 20)
+    assert len(state.listing.indices) <= 64 and len(state.listing._bad_names) == 20
+    assert len(world.records(OptionTrade)) == 100, "a trade is never dropped"
+    assert state.counts.unlisted == 100 + 100 - 15
+
+
+def test_a_future_that_no_list_has_named_is_made_from_its_name() -> None:
+    world = World().start((CALL,))
+    outcomes = world.live(future(NOON + 5 * S, 30_010.0, PERPETUAL))
+    assert [r.is_inferred for r in world.records(InstrumentState, outcomes)] == [True]
+    world.pass_to(NOON + 7 * S)
+    assert [f.mark for f in world.records(UnderlyingQuote)[-1].futures] == [30_010.0]
+
+
+def test_rule_8_a_ticker_after_the_expiry_changes_nothing() -> None:
+    world = World().start()
+    assert not world.records(OptionQuote, world.live(quote(NOON + 5 * S, "BTC-13APR23-30000-C")))
+    assert world.state.counts.unlisted == 1
+
+
 def test_unwanted_instruments_stay_out() -> None:
     state = core.new_state(1, core.CoreSettings(currencies=("BTC",)), None, lambda i, _: i.instrument_name != OTHER)
     world = World()

@@ -8,7 +8,7 @@ from typing import Any
 from schemas import InstrumentState, InstrumentStatus, OptionQuote, OptionTrade
 from streams.deribit import events as ev
 from streams.deribit.quotes import status_of
-from streams.ingest.core import clockwork, outages
+from streams.ingest.core import clockwork, market, outages
 from streams.ingest.core.messages import (
     NS_PER_MS,
     NS_PER_S,
@@ -17,7 +17,6 @@ from streams.ingest.core.messages import (
     Stop,
     Tick,
 )
-from streams.ingest.core.recovery import Stage
 from streams.ingest.core.state import State
 
 LISTING_DELAY_NS = 2 * NS_PER_S
@@ -25,7 +24,6 @@ LISTING_DELAY_NS = 2 * NS_PER_S
 SUSPECT_WAIT_NS = NS_PER_S
 LIST_AGAIN_NS = 10 * NS_PER_S
 INDEX_SOURCE = "index/"
-_NO_QUOTE = OptionQuote(0, -1, "", False, None, *[None] * (len(OptionQuote._fields) - 6), InstrumentStatus.OPEN)  # type: ignore[call-arg, arg-type]
 
 
 def step(state: State, event: ev.Event | Tick | Pressure | Stop) -> tuple[State, list[Outcome]]:
@@ -85,86 +83,6 @@ def _note_lag(state: State, event: Any, ts_ns: int) -> None:
         counts.lag_n[name] = counts.lag_n.get(name, 0) + 1
 
 
-# ---- market
-
-
-def _quote(state: State, quote: OptionQuote) -> None:
-    entry, first = state.listing.entry_of_quote(quote)
-    if first is not None:
-        state.announce(first)
-    if entry is None:
-        state.counts.bad_names += 1
-        return
-    state.counts.quotes += 1
-    ts_ns = state.bounded(quote.ts_event_ns)
-    if ts_ns < entry.quote_ns and entry.quote_outage == state.n_outages:
-        state.counts.late += 1
-    else:
-        entry.quote, entry.quote_ns, entry.quote_outage = quote, ts_ns, state.n_outages
-        entry.index.take_quote(entry.state, quote, ts_ns)
-    state.writer.quote(quote)
-
-
-def _marks(state: State, event: ev.MarkPrices) -> None:
-    """Cheap coverage: a mark makes a quote only for a listed option that has had no ticker on this connection.
-
-    The ticker of a subscribed option says every change of its mark, with its sizes and greeks; a quote put together from an old
-    book and a new mark would make the book look fresh.  So such a quote has the mark alone: no bid, no ask.
-    """
-    settings = state.settings
-    if state.stage < Stage.SNAPSHOT:
-        return
-    for mark in event.marks:
-        entry = state.listing.entries.get(mark.instrument_name)
-        has_ticker = entry is not None and entry.quote_outage == state.n_outages and entry.quote is not None
-        is_soon = entry is not None and mark.ts_event_ns < entry.mark_ns + int(settings.mark_fill_s * NS_PER_S)
-        if entry is None or has_ticker or is_soon:
-            state.counts.marks_ignored += 1
-            continue
-        entry.mark_ns = mark.ts_event_ns
-        state.counts.marks_used += 1
-        state.writer.quote(_mark_only(mark))
-
-
-def _mark_only(mark: ev.MarkPrice) -> OptionQuote:
-    return _NO_QUOTE._replace(
-        ts_event_ns=mark.ts_event_ns, instrument_name=mark.instrument_name, mark=mark.mark, mark_sigma=mark.sigma
-    )
-
-
-def _trade(state: State, trade: OptionTrade) -> None:
-    is_new = state.ledger.add(trade.instrument_name, trade.trade_seq)
-    if not is_new:
-        state.counts.trades_repeated += 1
-        return
-    state.counts.trades += 1
-    if trade.is_backfill:
-        state.counts.trades_backfilled += 1
-        state.backfill.n_recovered += 1
-    state.writer.keep(trade)
-    if not trade.is_backfill and len(state.ledger.by_name[trade.instrument_name].spans) > 1:
-        outages.hole_seen(state, trade)
-
-
-def _index(state: State, event: ev.IndexPrice) -> None:
-    state.listing.index(event.price_index).take_index(state.bounded(event.ts_event_ns), event.price)
-
-
-def _future(state: State, event: ev.FutureTicker) -> None:
-    entry = state.listing.entries.get(event.instrument_name)
-    if entry is None:  # before the first list, or not wanted
-        return
-    entry.index.take_future(event, entry.state.expiry_ns, state.bounded(event.ts_event_ns))
-
-
-def _dvol(state: State, event: ev.VolatilityIndex) -> None:
-    state.listing.index(event.price_index).take_dvol(state.bounded(event.ts_event_ns), event.sigma)
-
-
-def _estimate(state: State, event: ev.DeliveryEstimate) -> None:
-    state.listing.index(event.price_index).estimate = event
-
-
 # ---- instruments
 
 
@@ -214,7 +132,7 @@ def _delivery_prices(state: State, event: ev.DeliveryPrices) -> None:
 
 def _trade_page(state: State, event: ev.TradePage) -> None:
     for trade in event.trades:
-        _trade(state, trade if trade.is_backfill else trade._replace(is_backfill=True))
+        market.take_trade(state, trade if trade.is_backfill else trade._replace(is_backfill=True))
     state.writer.outs += state.backfill.answer(event.request, event)
     outages.proceed(state)
 
@@ -260,14 +178,14 @@ def _pressure(state: State, event: Pressure) -> None:
 
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
-    OptionQuote: _quote,
-    OptionTrade: _trade,
+    OptionQuote: market.take_quote,
+    OptionTrade: market.take_trade,
     InstrumentState: _instrument,
-    ev.FutureTicker: _future,
-    ev.IndexPrice: _index,
-    ev.DeliveryEstimate: _estimate,
-    ev.VolatilityIndex: _dvol,
-    ev.MarkPrices: _marks,
+    ev.FutureTicker: market.take_future,
+    ev.IndexPrice: market.take_index,
+    ev.DeliveryEstimate: market.take_estimate,
+    ev.VolatilityIndex: market.take_dvol,
+    ev.MarkPrices: market.take_marks,
     ev.InstrumentChange: _instrument_change,
     ev.InstrumentList: _instruments,
     ev.TradePage: _trade_page,

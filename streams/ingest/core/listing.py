@@ -13,6 +13,9 @@ from streams.partitioning import N_PARTITIONS, partition_of
 
 Filter = Callable[[InstrumentState, int], bool]
 MAX_BAD_NAMES = 10_000
+MAX_LISTED = 20_000
+"""The whole venue lists a few thousand; names that somebody makes up stop here."""
+MAX_INDICES = 64
 _GONE = (InstrumentStatus.SETTLED, InstrumentStatus.TERMINATED)
 
 
@@ -47,19 +50,21 @@ class Listing:
         return self.currencies_seen.issuperset(self._currencies)
 
     def index(self, name: str, base_currency: str = "") -> PriceIndex:
-        """The price index of this name; made when it is new."""
+        """The price index of this name; made when it is new.  Beyond MAX_INDICES a new one is forgotten at once."""
         found = self.indices.get(name)
         if found is None:
-            found = self.indices[name] = PriceIndex(name, base_currency or name.partition("_")[0].upper())
+            found = PriceIndex(name, base_currency or name.partition("_")[0].upper())
+            if len(self.indices) < MAX_INDICES:
+                self.indices[name] = found
         return found
 
     def take(self, state: InstrumentState, venue_ns: int) -> InstrumentState | None:
         """Learn a contract.  Returns the state to be written when it is new or has changed; None for known, unwanted or expired ones."""
         if state.expiry_ns is not None and state.expiry_ns <= venue_ns:
             return None
-        if not self._is_wanted(state, venue_ns):
-            return None
         known = self.entries.get(state.instrument_name)
+        if not self._is_wanted(state, venue_ns) or (known is None and len(self.entries) >= MAX_LISTED):
+            return None
         if known is not None:
             if state.is_inferred and not known.state.is_inferred:
                 return None
@@ -74,18 +79,19 @@ class Listing:
             self.next_expiry_ns = state.expiry_ns
         return state
 
-    def entry_of_quote(self, quote: OptionQuote) -> tuple[Entry | None, InstrumentState | None]:
+    def entry_of_ticker(
+        self, name: str, ts_ns: int, clock_ns: int, *, is_option: bool
+    ) -> tuple[Entry | None, InstrumentState | None]:
         """(entry, state to be written first).  An instrument that no list has named is made from its name; (None, None): it cannot."""
-        name = quote.instrument_name
         entry = self.entries.get(name)
         if entry is not None or name in self._bad_names:
             return entry, None
-        state = inferred_state(name, quote.ts_event_ns)
-        if state is None or state.kind != Kind.OPTION:
+        state = inferred_state(name, ts_ns)
+        if state is None or (state.kind == Kind.OPTION) != is_option:
             if len(self._bad_names) < MAX_BAD_NAMES:
                 self._bad_names.add(name)
             return None, None
-        written = self.take(state, 0)
+        written = self.take(state, clock_ns)
         return self.entries.get(name), written
 
     def change_status(self, name: str, status: InstrumentStatus, ts_ns: int) -> InstrumentState | None:

@@ -181,7 +181,8 @@ class Counts:
     gaps: int = 0
     marks_ignored: int = 0
     marks_used: int = 0
-    bad_names: int = 0
+    unlisted: int = 0
+    """Tickers of instruments that are not listed: filtered out, expired, or no name at all."""
     unreadable: int = 0
     ignored: int = 0
     requests_failed: int = 0

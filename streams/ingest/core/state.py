@@ -100,7 +100,7 @@ class State:
         detail = (
             f"listed={len(self.listing.entries)} records={counts.records} quotes={counts.quotes} trades={counts.trades} "
             f"backfilled={counts.trades_backfilled} seq_missing={counts.trade_seq_missing} waiting={self.writer.n_waiting} "
-            f"late={counts.late} unreadable={counts.unreadable} bad_names={counts.bad_names} "
+            f"late={counts.late} unreadable={counts.unreadable} unlisted={counts.unlisted} "
             f"fixings_imputed={counts.fixings_imputed} estimate_off={counts.estimate_off} stage={self.stage.name.lower()}"
         )
         self.writer.outs.append(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
+MAX_NAMES = 50_000
+
 
 class Spans:
     """Sorted, disjoint, inclusive spans of seen numbers; normally one."""
@@ -72,8 +74,14 @@ class Ledger:
         """Take a trade's number; False: a repeat."""
         spans = self.by_name.get(instrument_name)
         if spans is None:
+            if len(self.by_name) >= MAX_NAMES:
+                return True  # nobody trades so many; whoever makes up names gets them through, and engines drop the repeats
             spans = self.by_name[instrument_name] = Spans()
         return spans.add(trade_seq)
+
+    def has_holes(self, instrument_name: str) -> bool:
+        spans = self.by_name.get(instrument_name)
+        return spans is not None and len(spans.spans) > 1
 
     def holes(self) -> list[tuple[str, int, int]]:
         """(instrument, first, last) of every hole."""
