@@ -75,7 +75,7 @@ def instrument_state(row: Object, ts_event_ns: int) -> InstrumentState | None:
         delivery_price=number(row, "delivery_price"),
         settlement_rule=SETTLEMENT_RULE,
         exercise_style=EXERCISE_STYLE,
-        is_inferred=False,
+        is_inferred=row.get("is_inferred") is True,  # the simulator's word for records that it made from names
     )
 
 

@@ -46,7 +46,7 @@ BAD_CREDENTIALS = (13004, 13009)
 NO_ANSWER, QUEUE_FULL, NOT_CONFIRMED, CONNECTION_LOST = -1, -2, -3, -4  # our own codes of RequestFailed
 FLOOR_AFTER_FATAL_S = 10.0
 EXPIRY_GRACE_NS = 60 * NS_PER_S
-SWEEP_NS = 10 * NS_PER_S  # how often expired instruments are looked for
+SWEEP_NS = 10 * NS_PER_S  # how often expired instruments are looked for, and dropped channels unsubscribed
 N_TIMES = 16
 OVER = ("closed", "settled", "delivered", "terminated", "archivized", "deactivated")
 TRADES_A_PAGE = 1_000
@@ -68,6 +68,7 @@ class Session:
             timeout_s=settings.request_timeout_s,
         )
         self._subscriptions = Subscriptions(settings.batch_channels, settings.max_attempts)
+        self._stopping: dict[str, None] = {}  # channels dropped, of which the venue has not been told yet
         self._events: list[Event] = []
         # The last venue times seen.  Expiry is judged by the least of them, so that one wrong time in the future drops nothing.
         self._venue_times: deque[int] = deque(maxlen=N_TIMES)
@@ -83,6 +84,7 @@ class Session:
         self._last_recv_ns, self._sweep_ns = now_ns, now_ns + SWEEP_NS
         self._subscriptions = Subscriptions(self._settings.batch_channels, self._settings.max_attempts)
         self._asked_for.clear()
+        self._stopping.clear()
         self._events.append(Connected(now_ns))
         self._ask_own("public/set_heartbeat", {"interval": self._settings.heartbeat_s})
         if self._settings.client_id:
@@ -128,6 +130,7 @@ class Session:
         if now_ns >= self._sweep_ns:
             self._sweep_ns = now_ns + SWEEP_NS
             self._drop_expired()
+            self._unsubscribe()
         if now_ns >= self._refresh_ns > 0:
             self._list_instruments(now_ns)
         return self._due(now_ns)
@@ -320,8 +323,14 @@ class Session:
         self._asked_for.discard(instrument_name)
         self._sequences.forget(instrument_name)
         stop = self._subscriptions.drop([channels.ticker_channel(self._settings, instrument_name)])
-        if stop:
-            self._ask_own("public/unsubscribe", {"channels": stop})
+        self._stopping.update(dict.fromkeys(stop))
+
+    def _unsubscribe(self) -> None:
+        """Tell the venue of dropped channels, many at a time: a hundred options expire in one second."""
+        stop = [channel for channel in self._stopping if not self._subscriptions.holds(channel)]
+        self._stopping.clear()
+        for first in range(0, len(stop), self._settings.batch_channels):
+            self._ask_own("public/unsubscribe", {"channels": stop[first : first + self._settings.batch_channels]})
 
     def _drop_expired(self) -> None:
         now_ns = self._venue_now_ns()

@@ -44,6 +44,10 @@ class Subscriptions:
                 stop.append(channel)
         return stop
 
+    def holds(self, channel: str) -> bool:
+        """Whether the channel is waiting, asked for or confirmed."""
+        return channel in self._confirmed or channel in self._asked or channel in self._waiting
+
     def next_batch(self) -> tuple[str, ...]:
         """Channels for one subscribe request, now asked for; empty when none waits."""
         batch = list(self._waiting)[: self._batch]

@@ -414,7 +414,24 @@ def test_an_instrument_that_is_over_is_dropped_and_unsubscribed(state):
     world.settle()
     world.say(created(venue.OPTION, state))
     assert venue.OPTION not in world.session.instruments
-    assert world.asked("public/unsubscribe")[-1]["params"]["channels"] == [f"ticker.{venue.OPTION}.100ms"]
+    world.tick(10.0)
+    (asked,) = world.asked("public/unsubscribe")
+    assert asked["params"]["channels"] == [f"ticker.{venue.OPTION}.100ms"]
+
+
+def test_many_expiries_are_unsubscribed_together_and_one_that_came_back_is_kept():
+    world = Venue(many(300))
+    world.settle()
+    for row in world.rows:
+        world.say(created(row["instrument_name"], "deactivated"))
+    back = world.rows[7]["instrument_name"]
+    world.session.get_instrument(back)
+    world.tick()
+    world.answer("public/get_instrument", world.rows[7])
+    world.tick(10.0)
+    stopped = [request["params"]["channels"] for request in world.asked("public/unsubscribe")]
+    assert [len(channels) for channels in stopped] == [250, 49]
+    assert f"ticker.{back}.100ms" not in stopped[0] + stopped[1]
 
 
 def test_expired_instruments_are_dropped_by_venue_time_and_one_wrong_time_drops_nothing():
