@@ -294,6 +294,10 @@ class LocalBroker:
         return port, controller_port if controller_port != port and _is_free(controller_port) else spare[1]
 
     def _launch(self, state: dict[str, Any]) -> tuple[psutil.Process, dict[str, Any]]:
+        if "," in str(self.data_dir):  # Kafka takes a comma for the end of a folder's name
+            raise BrokerError(
+                f"the state folder {self.home} has a comma in its name; set GREEKSTREAM_STATE_DIR to another"
+            )
         java = broker_java.find_java(self.settings.java)
         broker_jars.fetch(self.jars_dir, self.say)
         port, controller_port = self._ports(state)
@@ -307,7 +311,7 @@ class LocalBroker:
         log4j = self.home / "log4j2.properties"
         log4j.write_text(broker_files.log4j_properties(self.log_path))
         base = [java.path, f"-Xmx{self.settings.heap_mb}m", f"-Djava.io.tmpdir={scratch}", "-Djava.awt.headless=true",
-                "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", f"-Dlog4j2.configurationFile=file:{log4j}",
+                "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", f"-Dlog4j2.configurationFile={log4j.as_uri()}",
                 "-cp", broker_jars.class_path(self.jars_dir)]  # fmt: skip
         if not (self.data_dir / "meta.properties").exists():
             self._format(base)
@@ -318,6 +322,7 @@ class LocalBroker:
                 stdout=console,
                 stderr=console,
                 cwd=self.home,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # Java reads file names by the locale
                 start_new_session=True,
                 preexec_fn=die_with_parent if self.dies_with_parent else None,  # noqa: PLW1509 - one prctl, no locks
             )
@@ -337,7 +342,13 @@ class LocalBroker:
         """Give a new data folder its cluster id."""
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = [*base, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id, "-c"]
-        done = subprocess.run([*command, str(self._properties)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, str(self._properties)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
         if done.returncode != 0:
             raise BrokerError(f"the data folder {self.data_dir} cannot be formatted:\n{done.stdout}{done.stderr}")
 

@@ -47,12 +47,19 @@ def server_properties(*, port: int, controller_port: int, data_dir: Path) -> str
         "log.retention.check.interval.ms": 60_000,
         "log.segment.delete.delay.ms": 1000,
     }
-    return "".join(f"{name}={value}\n" for name, value in values.items())
+    return _ascii("".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def _ascii(text: str) -> str:
+    """The text for a Java properties file, which is read as Latin-1: everything else as ``\\uXXXX``."""
+    units = text.encode("utf-16-be")
+    codes = (int.from_bytes(units[i : i + 2]) for i in range(0, len(units), 2))
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
 def log4j_properties(log_path: Path) -> str:
     """Log to one file, 8 MB at most, and three older ones."""
-    return f"""status=error
+    return _ascii(f"""status=error
 appender.file.type=RollingFile
 appender.file.name=file
 appender.file.fileName={log_path}
@@ -70,4 +77,4 @@ logger.server.name=kafka.server.KafkaRaftServer
 logger.server.level=info
 logger.broker.name=kafka.server.BrokerServer
 logger.broker.level=info
-"""
+""")

@@ -49,7 +49,8 @@ class Own:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    state_dir = tmp_path_factory.mktemp("own-broker")
+    state_dir = tmp_path_factory.mktemp("own-broker") / "a folder é"  # Java reads such names only if told how
+    state_dir.mkdir()
     try:
         fetch(settings.state_dir() / "jars")
     except JarsMissing as error:

@@ -136,6 +136,19 @@ def test_the_node_listens_on_the_loopback_only(tmp_path: Path) -> None:
     assert values["controller.quorum.voters"] == "1@127.0.0.1:1235"
 
 
+def test_a_folder_of_any_name_is_written_as_java_reads_it(tmp_path: Path) -> None:
+    home = Path("/x/my folder é 😀")
+    files = [
+        broker_files.server_properties(port=1, controller_port=2, data_dir=home),
+        broker_files.log4j_properties(home / "k"),
+    ]
+    for text in files:
+        assert text.isascii()
+        assert r"/x/my folder \u00e9 \ud83d\ude00" in text
+    with pytest.raises(BrokerError, match="comma"):
+        LocalBroker(tmp_path / "a,b").start()
+
+
 @pytest.fixture
 def bystander() -> Iterator[psutil.Process]:
     """A process of somebody else, which must live on."""

@@ -62,7 +62,7 @@ def parse_command(words: list[str]) -> click.Context:
             context = command.make_context(name, list(words), parent=parent)
             if not isinstance(command, click.Group):
                 return context
-            group, parent, words = command, context, list(context.protected_args) + context.args
+            group, parent, words = command, context, [*context._protected_args, *context.args]
 
 
 def test_the_file_meets_the_compose_specification() -> None:
