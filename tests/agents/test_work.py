@@ -110,6 +110,17 @@ async def test_after_a_rebalance_the_state_comes_from_the_checkpoint_and_repeats
     assert bench.results() == bench.oracle(0, 19) + bench.oracle(10, 24)
 
 
+async def test_a_revocation_drops_states_and_held_events_at_once() -> None:
+    bench = Bench()
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    bench.work.on_revoked()
+    assert bench.engine is None
+    assert await bench.work.checkpoint(bench.partition) == []
+    await bench.work.take(bench.events(range(5, 8)))
+    assert bench.results() == bench.oracle(0, 4), "what is fetched before the next assignment is dropped"
+
+
 class SlowMaker(ChecksumMaker):
     """Its fold calls a hook in the kernel thread, in the middle of a step."""
 

@@ -64,6 +64,8 @@ def wait_until_worked_off(bootstrap: str, namespace: str, within_s: float = WITH
 def fleet_of(bootstrap: str, namespace: str, n_workers: int, log_dir: Path, **environ: str) -> Iterator[Fleet]:
     """Running workers that have opened every partition."""
     with Fleet(bootstrap, namespace, log_dir, ENVIRON | environ) as fleet:
+        if environ.get("GREEKSTREAM_WORKER_FOLD") == harness.PRICING:
+            fleet.warm_up()
         for worker_id in range(n_workers):
             fleet.start(worker_id)
         wait_until_opened(bootstrap, namespace)
