@@ -10,7 +10,6 @@ connection, so that a reconnect subscribes at once and sees the numbers it misse
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +18,6 @@ from schemas import InstrumentState, OptionQuote, OptionTrade
 from streams.deribit import channels
 from streams.deribit.answers import Asked, answer_events, answer_kind
 from streams.deribit.channels import SessionSettings
-from streams.deribit.contracts import inferred_state
 from streams.deribit.envelopes import Answer, Heartbeat, Notification, Refusal, open_envelope
 from streams.deribit.events import (
     Connected,
@@ -34,6 +32,7 @@ from streams.deribit.events import (
     Unreadable,
     VenueTime,
 )
+from streams.deribit.listing import Listing
 from streams.deribit.pacing import NS_PER_S, Backoff, Credits
 from streams.deribit.parse import notification_events
 from streams.deribit.requests import FAR_FUTURE_NS, Query, Requests
@@ -45,9 +44,7 @@ TOO_MANY_REQUESTS = 10028  # the venue ends the session
 BAD_CREDENTIALS = (13004, 13009)
 NO_ANSWER, QUEUE_FULL, NOT_CONFIRMED, CONNECTION_LOST = -1, -2, -3, -4  # our own codes of RequestFailed
 FLOOR_AFTER_FATAL_S = 10.0
-EXPIRY_GRACE_NS = 60 * NS_PER_S
 SWEEP_NS = 10 * NS_PER_S  # how often expired instruments are looked for, and dropped channels unsubscribed
-N_TIMES = 16
 OVER = ("closed", "settled", "delivered", "terminated", "archivized", "deactivated")
 TRADES_A_PAGE = 1_000
 
@@ -57,8 +54,7 @@ class Session:
 
     def __init__(self, settings: SessionSettings) -> None:
         self._settings = settings
-        self._instruments: dict[str, InstrumentState] = {}
-        self._asked_for: set[str] = set()  # names met without a contract, asked for on this connection
+        self._listing = Listing(settings)
         self._sequences = Sequences(settings.max_instruments)
         self._backoff = Backoff(settings.backoff_first_s, settings.backoff_max_s, settings.seed)
         self._requests = Requests(
@@ -70,11 +66,9 @@ class Session:
         self._subscriptions = Subscriptions(settings.batch_channels, settings.max_attempts)
         self._stopping: dict[str, None] = {}  # channels dropped, of which the venue has not been told yet
         self._events: list[Event] = []
-        # The last venue times seen.  Expiry is judged by the least of them, so that one wrong time in the future drops nothing.
-        self._venue_times: deque[int] = deque(maxlen=N_TIMES)
         self._close_reason: str | None = None
         self._is_connected = self._was_fatal = False
-        self._last_recv_ns = self._sweep_ns = self._refresh_ns = self._told_ns = 0
+        self._last_recv_ns = self._sweep_ns = self._refresh_ns = 0
 
     # --- what the shell calls ---
 
@@ -83,7 +77,7 @@ class Session:
         self._is_connected, self._was_fatal, self._close_reason = True, False, None
         self._last_recv_ns, self._sweep_ns = now_ns, now_ns + SWEEP_NS
         self._subscriptions = Subscriptions(self._settings.batch_channels, self._settings.max_attempts)
-        self._asked_for.clear()
+        self._listing.connected()
         self._stopping.clear()
         self._events.append(Connected(now_ns))
         self._ask_own("public/set_heartbeat", {"interval": self._settings.heartbeat_s})
@@ -101,7 +95,7 @@ class Session:
         frames: list[str] = []
         match envelope:
             case Notification(channel, data):
-                events += self._notified(notification_events(channel, data, self._newest_ns(recv_ns)), recv_ns)
+                events += self._notified(notification_events(channel, data, self._listing.clock.newest_ns(recv_ns)))
             case Answer(request_id, result, venue_ns):
                 events += self._answered(self._requests.answered(request_id), result, venue_ns, recv_ns)
             case Refusal():
@@ -129,7 +123,7 @@ class Session:
             self._failed(query, error, now_ns, is_refusal=False)
         if now_ns >= self._sweep_ns:
             self._sweep_ns = now_ns + SWEEP_NS
-            self._drop_expired()
+            self._drop(self._listing.expired())
             self._unsubscribe()
         if now_ns >= self._refresh_ns > 0:
             self._list_instruments(now_ns)
@@ -180,7 +174,7 @@ class Session:
     @property
     def instruments(self) -> Mapping[str, InstrumentState]:
         """Contract facts by instrument name, as last learnt; expired ones are gone."""
-        return MappingProxyType(self._instruments)
+        return MappingProxyType(self._listing.instruments)
 
     # --- requests of callers: queued here, sent by the next ``tick`` or ``receive`` as credits allow ---
 
@@ -232,7 +226,7 @@ class Session:
         """Ask for the time, the channels that are known already, and the instruments."""
         self._ask_own("public/get_time", {})
         self._subscriptions.want(channels.static_channels(self._settings))
-        self._subscriptions.want(channels.channels_of(self._settings, self._instruments.values()))
+        self._subscriptions.want(channels.channels_of(self._settings, self._listing.instruments.values()))
         self._list_instruments(now_ns)
 
     def _list_instruments(self, now_ns: int) -> None:
@@ -249,81 +243,47 @@ class Session:
                 break
         return self._requests.due(now_ns)
 
-    def _newest_ns(self, recv_ns: int) -> int:
-        return self._venue_times[-1] if self._venue_times else recv_ns
-
-    def _venue_now_ns(self) -> int:
-        """A venue time that has surely passed: what get_time said, or the least of the last sixteen; 0 before either is known."""
-        least_ns = min(self._venue_times) if len(self._venue_times) == N_TIMES else 0
-        return max(self._told_ns, least_ns)
-
-    def _notified(self, events: list[Event], recv_ns: int) -> list[Event]:
+    def _notified(self, events: list[Event]) -> list[Event]:
         trades = [event for event in events if isinstance(event, OptionTrade)]
         if trades:
-            kept = [trade for trade in trades if self._passes(trade.instrument_name)]
+            kept = [trade for trade in trades if self._listing.passes(trade.instrument_name)]
             others = [event for event in events if not isinstance(event, OptionTrade)]
             filtered: list[Event] = [Ignored("trades.filtered")] if len(kept) < len(trades) else []
-            self._saw(trades[-1].ts_event_ns)
+            self._listing.clock.saw(trades[-1].ts_event_ns)
             return [*self._sequences.gaps(kept), *kept, *filtered, *others]
+        said: list[Event] = []
         for event in events:
             if isinstance(event, InstrumentChange):
                 self._changed(event)
-            elif isinstance(event, OptionQuote):
-                events = [*self._inferred(event), *events]
+            elif isinstance(event, OptionQuote) and (state := self._listing.infer(event)) is not None:
+                self._ask_about(state.instrument_name)
+                said.append(state)
             if (ts_event_ns := getattr(event, "ts_event_ns", 0)) > 0:
-                self._saw(ts_event_ns)
-        return events
-
-    def _saw(self, venue_ns: int) -> None:
-        self._venue_times.append(venue_ns)
-
-    def _passes(self, instrument_name: str) -> bool:
-        return channels.passes(self._settings, instrument_name, self._venue_now_ns())
-
-    def _inferred(self, quote: OptionQuote) -> list[Event]:
-        """The contract of a quote whose instrument nobody has listed: made from its name once, and asked for."""
-        name = quote.instrument_name
-        if name in self._instruments or len(self._instruments) >= self._settings.max_instruments:
-            return []
-        state = inferred_state(name, quote.ts_event_ns)
-        if state is None:
-            return []
-        self._instruments[name] = state
-        self._ask_about(name)
-        return [state]
+                self._listing.clock.saw(ts_event_ns)
+            said.append(event)
+        return said
 
     def _ask_about(self, instrument_name: str) -> None:
-        if instrument_name not in self._asked_for and len(self._asked_for) < self._settings.max_instruments:
-            self._asked_for.add(instrument_name)
+        if self._listing.should_ask(instrument_name):
             self._ask_own("public/get_instrument", {"instrument_name": instrument_name}, instrument_name)
 
     def _changed(self, change: InstrumentChange) -> None:
         name = change.instrument_name
         if change.state in OVER:
-            self._drop(name)
-        elif name not in self._instruments and self._passes(name):
+            self._drop([name])
+        elif name not in self._listing.instruments and self._listing.passes(name):
             self._ask_about(name)
 
     def _learn(self, states: Iterable[InstrumentState]) -> None:
-        """Keep these contracts and subscribe to them, as far as filters and the limit allow."""
-        now_ns = self._venue_now_ns()
-        learnt: list[InstrumentState] = []
-        for state in states:
-            name = state.instrument_name
-            is_over = state.expiry_ns is not None and now_ns > state.expiry_ns + EXPIRY_GRACE_NS
-            if is_over or not self._passes(name):
-                continue
-            if name in self._instruments or len(self._instruments) < self._settings.max_instruments:
-                self._instruments[name] = state
-                learnt.append(state)
-        self._subscriptions.want(channels.channels_of(self._settings, learnt))
+        """Keep these contracts and subscribe to them."""
+        self._subscriptions.want(channels.channels_of(self._settings, self._listing.learn(states)))
 
-    def _drop(self, instrument_name: str) -> None:
-        self._instruments.pop(instrument_name, None)
-        self._asked_for.discard(instrument_name)
-        self._sequences.forget(instrument_name)
-        stop = self._subscriptions.drop([channels.ticker_channel(self._settings, instrument_name)])
-        self._stopping.update(dict.fromkeys(stop))
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._listing.drop(name)
+            self._sequences.forget(name)
+            stop = self._subscriptions.drop([channels.ticker_channel(self._settings, name)])
+            self._stopping.update(dict.fromkeys(stop))
 
     def _unsubscribe(self) -> None:
         """Tell the venue of dropped channels, many at a time: a hundred options expire in one second."""
@@ -331,12 +291,6 @@ class Session:
         self._stopping.clear()
         for first in range(0, len(stop), self._settings.batch_channels):
             self._ask_own("public/unsubscribe", {"channels": stop[first : first + self._settings.batch_channels]})
-
-    def _drop_expired(self) -> None:
-        now_ns = self._venue_now_ns()
-        over = [s for s in self._instruments.values() if s.expiry_ns and now_ns > s.expiry_ns + EXPIRY_GRACE_NS]
-        for state in over:
-            self._drop(state.instrument_name)
 
     def _answered(self, query: Query | None, result: Any, venue_ns: int | None, recv_ns: int) -> list[Event]:
         if query is None:
@@ -350,24 +304,17 @@ class Session:
         events = answer_events(asked._replace(sent_ns=query.sent_ns), result, venue_ns, recv_ns)
         for i, event in enumerate(events):
             if isinstance(event, InstrumentList):
-                self._listed(event, asked.subject)
+                self._learn(event.instruments)
+                self._drop(self._listing.gone(event, asked.subject))
             elif isinstance(event, VenueTime):
-                self._told_ns = event.venue_ns
+                self._listing.clock.told(event.venue_ns)
             elif isinstance(event, InstrumentState):
                 self._learn([event])
             elif isinstance(event, TradePage):
-                events[i] = event._replace(trades=tuple(t for t in event.trades if self._passes(t.instrument_name)))
+                events[i] = event._replace(
+                    trades=tuple(t for t in event.trades if self._listing.passes(t.instrument_name))
+                )
         return [*events, *self._settled(recv_ns)]
-
-    def _listed(self, answer: InstrumentList, currency: str) -> None:
-        """Take a currency's whole list: what it no longer holds is over."""
-        self._learn(answer.instruments)
-        listed = {state.instrument_name for state in answer.instruments}
-        if listed:
-            known = [s for s in self._instruments.values() if s.settlement_currency == currency]
-            for state in known:
-                if state.instrument_name not in listed:
-                    self._drop(state.instrument_name)
 
     def _confirmed(self, query: Query, result: Any, recv_ns: int) -> list[Event]:
         confirmed = [channel for channel in result if isinstance(channel, str)] if isinstance(result, list) else []
