@@ -183,6 +183,7 @@ def root(
     sigma = min(sigma, high)
     enough = math.sqrt(tolerance)
     is_done = False
+    is_reached = False  # whether some sigma gives the quote or more
     is_crossed = False  # whether the price at ``low`` is below the quote and rising: then a root lies in the bracket
     for n_steps in range(1, MAX_STEPS + 1):
         v = side_value(c, side, sign, sigma, unit, is_inverse)
@@ -196,13 +197,14 @@ def root(
         # observed fixings bound 1/A. Only the rising part between counts.
         if excess >= 0.0 and (vega > 0.0 or v.f + v.parity >= still_price):
             high = sigma
+            is_reached = True
         else:
             low = sigma
             is_crossed = vega > 0.0
             if sigma >= high:
                 return Root(np.nan, CAPPED, n_steps, vega, np.nan)
         # An in-the-money inverse put is worth at least its parity, which falls with sigma: at or below that no sigma fits.
-        if side != sign and excess >= 0.0 and sigma == high and target <= 0.0:
+        if sign < 0.0 and side != sign and excess >= 0.0 and sigma == high and target <= 0.0:
             return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
         step = halley_step(target, v, quote, bound) if is_usable else np.nan
         following = sigma + step
@@ -217,7 +219,8 @@ def root(
             sigma = min(0.5 * (low + high), 2.0 * sigma) if sigma == low else 0.5 * (low + high)
             if high - low <= tolerance * high:
                 if not is_crossed:
-                    return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
+                    code = BELOW_INTRINSIC if is_reached else CAPPED
+                    return Root(np.nan, code, n_steps, vega, np.nan)
                 is_done = True
     return Root(np.nan, NOT_CONVERGED, MAX_STEPS, np.nan, np.nan)
 
