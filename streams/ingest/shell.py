@@ -22,7 +22,7 @@ from streams.ingest.log import ClaimWatch, IngestError, LogProducer, claim
 from streams.ingest.settings import IngestSettings
 
 log = structlog.get_logger()
-NS_PER_S, NS_PER_MS = 1_000_000_000, 1_000_000
+NS_PER_S = 1_000_000_000
 
 
 class SteadyClock:
@@ -153,7 +153,7 @@ class Ingest:
             unreadable=counts.unreadable,
             requests_failed=counts.requests_failed,
             mbytes=round(self._producer.n_bytes / 1e6, 1),
-            venue_lag_ms=round((now_ns - state.timeline.venue_ns) / NS_PER_MS, 1) if state.timeline.is_wall else None,
+            venue_lag_ms=state.timeline.lag_ms(),
         )
         self._last = totals
 

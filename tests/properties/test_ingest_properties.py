@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import Clock, InstrumentSet, InstrumentState, OptionQuote, OptionTrade, SettlementFixing
+from schemas import Clock, InstrumentSet, InstrumentState, OptionQuote, OptionTrade, SettlementFixing, decode, encode
 from streams.deribit import events as ev
+from streams.deribit import recording
+from streams.deribit.frames import Frame
 from streams.ingest import core
 from streams.ingest.core.trades import Spans
 from streams.partitioning import N_PARTITIONS, partition_of
+from tests import venue_frames
 from tests.ingest_world import (
     CALL,
     EPOCH,
@@ -170,3 +173,32 @@ def test_spans_are_a_set_of_numbers(numbers: list[int], closed: list[tuple[int, 
     assert all(right[0] - left[1] >= 2 for left, right in zip(spans.spans, spans.spans[1:], strict=False)), (
         "no two touch"
     )
+
+
+FRAMES = (
+    venue_frames.ticker(),
+    venue_frames.notification(f"ticker.{venue_frames.FUTURE}.100ms", venue_frames.future_data()),
+    venue_frames.trades(venue_frames.trade_data(seq=7), venue_frames.trade_data(seq=9)),
+    venue_frames.notification(
+        "deribit_price_index.btc_usd", {"timestamp": venue_frames.MS, "price": 36500.25, "index_name": "btc_usd"}
+    ),
+    venue_frames.notification(
+        "estimated_expiration_price.btc_usd", {"seconds": 100, "price": 36500.0, "is_estimated": True}
+    ),
+    venue_frames.answer(None, [venue_frames.instrument_row()]),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(FRAMES), st.integers(0, 2_000), st.integers(0, 255)), max_size=40))
+def test_mutated_frames_never_stop_ingest_and_all_it_writes_can_be_encoded(items: list[tuple[str, int, int]]) -> None:
+    world = World(start_ns=venue_frames.NS)
+    world.connect(())
+    decoder = recording.Decoder()
+    for text, place, byte in items:
+        raw = bytearray(text.encode())
+        raw[place % len(raw)] = byte
+        frame = Frame(world.now_ns, "in", raw.decode("utf-8", "backslashreplace"))
+        world.pass_to(world.now_ns + 200 * MS)
+        world.give(*decoder.events(frame))
+    for out in world.outs:
+        assert decode(encode(out.record)) == out.record

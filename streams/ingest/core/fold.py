@@ -76,10 +76,13 @@ def _release_suspect(state: State) -> None:
 
 
 def _note_lag(state: State, event: Any, ts_ns: int) -> None:
-    if state.timeline.is_wall:
+    """Receive time minus event time, both by the venue's clock: ours may be wrong by hours, which is no lag."""
+    timeline = state.timeline
+    if timeline.is_wall:
         name = _CHANNELS[type(event)]
         counts = state.counts
-        counts.lag_sum_ms[name] = counts.lag_sum_ms.get(name, 0.0) + (state.timeline.now_ns - ts_ns) / NS_PER_MS
+        lag_ms = (timeline.now_ns - ts_ns) / NS_PER_MS + (timeline.offset_ms or 0.0)
+        counts.lag_sum_ms[name] = counts.lag_sum_ms.get(name, 0.0) + lag_ms
         counts.lag_n[name] = counts.lag_n.get(name, 0) + 1
 
 

@@ -67,6 +67,12 @@ class Timeline:
             return self.estimate_ns()
         return max(self.estimate_ns(), self.now_ns + int(self.offset_ms * NS_PER_MS))
 
+    def lag_ms(self) -> float | None:
+        """How old the newest event is, by the venue's clock; None: no time is known, or it is not real time."""
+        if not self.is_wall or not self.is_started:
+            return None
+        return round((self.now_ns - self.venue_ns) / NS_PER_MS + (self.offset_ms or 0.0), 1)
+
     def due_ns(self) -> int:
         """Up to here the past is complete as far as we can know."""
         due_ns = self.venue_ns - self._allowance_ns
