@@ -155,6 +155,7 @@ def _combo(state: MarketState, rows: list[int], amount: float, side: str, taker:
             "state_timestamp": ms,
             "expiration_timestamp": near.expiry_ns // 1_000_000,
             "underlying": near.underlying,
+            "series": int(state.table["series"][rows[0]]),
         }
     state.n_trades += 1
     combo_trade_id = _trade_id(u, state.n_trades)

@@ -199,6 +199,8 @@ def _close(state: MarketState, number: int, series: Series) -> None:
     table["ts_ms"][rows] = state.now_ns // 1_000_000
     for row in rows.tolist():
         state.positions.pop(state.options[row].name, None)
+    for name in [name for name, combo in state.combos.items() if combo["series"] == number]:
+        del state.combos[name]
     for name, future in state.futures.items():
         if future.series == number:
             future.state, future.delivery_price = "closed", series.delivery_price

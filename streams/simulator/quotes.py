@@ -32,7 +32,7 @@ MARK_IV_DECIMALS = 2  # of per cent
 
 def seconds_left(state: MarketState, series: NDArray[np.int32]) -> black.Floats:
     expiry_ns = np.array([s.expiry_ns for s in state.series], dtype=np.int64)
-    return (expiry_ns[series] - state.now_ns) * 1e-9
+    return np.asarray((expiry_ns[series] - state.now_ns) * 1e-9, dtype=np.float64)
 
 
 def european_sigma(state: MarketState, rows: Rows) -> black.Floats:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from . import channels, market, tickers
+from . import board, channels, market, tickers
 from .state import GRID_NS, MarketState
 from .tape import Tape
 
@@ -116,16 +116,16 @@ class SyntheticSource:
         return None
 
     def instruments(self, currency: str, kind: str | None, *, expired: bool) -> list[dict[str, Any]]:
-        return tickers.instruments(self.state, currency, kind, expired=expired)
+        return board.instruments(self.state, currency, kind, expired=expired)
 
     def instrument(self, name: str) -> dict[str, Any] | None:
-        return tickers.instrument(self.state, name)
+        return board.instrument(self.state, name)
 
     def ticker(self, name: str) -> dict[str, Any] | None:
         return tickers.ticker(self.state, name)
 
     def book_summaries(self, currency: str, kind: str | None) -> list[dict[str, Any]]:
-        return tickers.book_summaries(self.state, currency, kind)
+        return board.book_summaries(self.state, currency, kind)
 
     def index_data(self, price_index: str) -> dict[str, Any] | None:
         price = self.state.index.get(price_index)
@@ -140,10 +140,10 @@ class SyntheticSource:
         return {"index_price": price, "estimated_delivery_price": estimates.get(price_index, price)}
 
     def combos(self, currency: str) -> list[dict[str, Any]]:
-        return tickers.combos(self.state, currency)
+        return board.combos(self.state, currency)
 
     def delivery_prices(self, price_index: str) -> list[dict[str, Any]]:
-        return tickers.delivery_prices(self.state, price_index)
+        return board.delivery_prices(self.state, price_index)
 
     def currencies(self) -> set[str]:
         return {u.settlement for u in self.state.underlyings}

@@ -7,21 +7,21 @@ from collections import defaultdict
 from typing import Any
 
 MAX_COUNT, DEFAULT_COUNT = 1000, 10
-KEPT_PER_INSTRUMENT = 20_000
+KEPT_PER_INSTRUMENT, KEPT_PER_KIND = 5_000, 50_000  # up to twice as many are held before the oldest go
 
 
 class Tape:
     """Trades as published, by instrument and by currency and kind, oldest first; bounded."""
 
-    def __init__(self, kept: int = KEPT_PER_INSTRUMENT) -> None:
-        self._kept = kept
+    def __init__(self, kept: int = KEPT_PER_INSTRUMENT, kept_per_kind: int = KEPT_PER_KIND) -> None:
+        self._kept, self._kept_per_kind = kept, kept_per_kind
         self._by_instrument: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._by_currency: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
 
     def add(self, trade: dict[str, Any], kind: str, currency: str) -> None:
         for trades, kept in (
             (self._by_instrument[trade["instrument_name"]], self._kept),
-            (self._by_currency[(currency, kind)], 10 * self._kept),
+            (self._by_currency[(currency, kind)], self._kept_per_kind),
         ):
             trades.append(trade)
             if len(trades) > 2 * kept:

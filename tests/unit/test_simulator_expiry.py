@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streams.simulator import tickers
+from streams.simulator import board, tickers
 from streams.simulator.market import new_market, step
 from streams.simulator.run import start_time_ns
 from streams.simulator.settings import SimulatorSettings
@@ -48,7 +48,7 @@ def test_the_delivery_price_is_the_mean_of_the_index_on_the_window_grid(through_
     assert len(set(grid)) > 350  # the index really moved
     closed = [s for s in state.series if s.underlying.price_index == price_index and s.expiry_ns == EXPIRY_NS]
     assert [s.delivery_price for s in closed] == [pytest.approx(sum(grid) / 450, abs=0.005001)]
-    assert tickers.delivery_prices(state, price_index) == [
+    assert board.delivery_prices(state, price_index) == [
         {"date": "2026-01-09", "delivery_price": closed[0].delivery_price}
     ]
 
@@ -84,8 +84,8 @@ def test_states_change_in_the_venues_order_and_new_series_are_listed(through_exp
     created, started = {n for _, n in by_state["created"]}, {n for _, n in by_state["started"]}
     assert created == started and created
     assert min(t for t, _ in by_state["started"]) > min(t for t, _ in by_state["created"]) > EXPIRY_NS
-    listed = {r["instrument_name"] for r in tickers.instruments(state, "any", None, expired=False)}
-    expired = {r["instrument_name"] for r in tickers.instruments(state, "any", None, expired=True)}
+    listed = {r["instrument_name"] for r in board.instruments(state, "any", None, expired=False)}
+    expired = {r["instrument_name"] for r in board.instruments(state, "any", None, expired=True)}
     assert created <= listed and closed <= expired and not listed & expired
     assert {n.split("-")[0] for n in created} == {"BTC", "BTC_USDC"}
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from streams.simulator import black, surface, tickers
+from streams.simulator import black, board, surface, tickers
 from streams.simulator.listing import UNDERLYINGS, expiries, next_expiry_ns, strikes
 from streams.simulator.market import new_market, step
 from streams.simulator.state import MarketState
@@ -57,7 +57,7 @@ def test_the_board_is_as_large_as_asked_with_ten_expiries_at_eight_and_both_payo
         assert all(datetime.fromtimestamp(t // 10**9, UTC).strftime("%H:%M:%S") == "08:00:00" for t in times)
     assert sum(o.underlying == "BTC_USDC" for o in state.options) == pytest.approx(60, abs=10)
     assert len(state.row_by_name) == len(state.options)
-    settlements = {r["settlement_currency"] for r in tickers.instruments(state, "any", None, expired=False)}
+    settlements = {r["settlement_currency"] for r in board.instruments(state, "any", None, expired=False)}
     assert settlements == {"BTC", "ETH", "USDC"}
 
 

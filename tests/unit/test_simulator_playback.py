@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 
 from streams.deribit.frames import Frame
 from streams.deribit.recording import Writer, read
-from streams.simulator.playback import RecordingSource, channel_of, inferred_record, open_recording
+from streams.simulator.contents import channel_of, inferred_record
+from streams.simulator.playback import RecordingSource, open_recording
 from streams.simulator.server import Server, ServerSettings, listening
 from streams.simulator.settings import SimulatorSettings
 
