@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -27,10 +26,9 @@ from types import TracebackType
 from typing import Any
 
 import psutil
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from streams import broker_files, broker_jars, broker_java
+from streams.broker_probe import disk_bytes, free_ports, is_answering, is_free, tail
 from streams.processes import die_with_parent
 
 START_WITHIN_S = 60.0
@@ -73,44 +71,6 @@ class BrokerStatus:
     @property
     def is_running(self) -> bool:
         return self.state == "running"
-
-
-def is_answering(bootstrap: str, timeout_s: float = 2.0, *, with_leaders: bool = False) -> bool:
-    """Whether a client can connect and the cluster has a broker; ``with_leaders``: and each partition a leader."""
-    host, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
-    try:  # librdkafka waits and backs off where nothing listens; a plain connect says so at once
-        socket.create_connection((host, int(port)), timeout=timeout_s).close()
-        client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        metadata = client.list_topics(timeout=timeout_s)
-    except (OSError, ValueError, KafkaException):
-        return False
-    leaders = [partition.leader for topic in metadata.topics.values() for partition in topic.partitions.values()]
-    return bool(metadata.brokers) and (not with_leaders or all(leader >= 0 for leader in leaders))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: TIME_WAIT is no obstacle
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_ports(n_ports: int) -> list[int]:
-    """Distinct loopback ports that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(n_ports)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
-def _tail(path: Path, n_lines: int = 12) -> str:
-    with contextlib.suppress(OSError):
-        return "\n".join(path.read_text(errors="replace").splitlines()[-n_lines:])
-    return ""
 
 
 class LocalBroker:
@@ -186,7 +146,7 @@ class LocalBroker:
             if not self._wait_until_answering(process, state):
                 raise BrokerError(
                     f"Apache Kafka ended while starting; the end of {self._console} and {self.log_path}:\n"
-                    f"{_tail(self._console)}\n{_tail(self.log_path)}"
+                    f"{tail(self._console)}\n{tail(self.log_path)}"
                 )
             return f"127.0.0.1:{state['port']}"
 
@@ -224,7 +184,7 @@ class LocalBroker:
             pid=process.pid if process else None,
             uptime_s=uptime_s,
             memory_mb=memory_mb,
-            disk_mb=round(_disk_bytes(self.data_dir) / 1e6, 1),
+            disk_mb=round(disk_bytes(self.data_dir) / 1e6, 1),
             java=state.get("java") if process else None,
             version=broker_jars.KAFKA_VERSION,
             data_dir=str(self.data_dir),
@@ -280,9 +240,9 @@ class LocalBroker:
 
     def _ports(self, state: dict[str, Any]) -> tuple[int, int]:
         """(port of clients, port of the controller): the wanted or last ones, else free ones."""
-        spare = _free_ports(2)
+        spare = free_ports(2)
         port = self.port or state.get("port") or spare[0]
-        if not _is_free(port):
+        if not is_free(port):
             if self.port:
                 raise BrokerError(
                     f"port {self.port} of 127.0.0.1 is taken by another program; choose another with --port or "
@@ -291,7 +251,7 @@ class LocalBroker:
             self.say(f"port {port} of the last start is taken by another program; now at {spare[0]}")
             port = spare[0]
         controller_port = state.get("controller_port") or spare[1]
-        return port, controller_port if controller_port != port and _is_free(controller_port) else spare[1]
+        return port, controller_port if controller_port != port and is_free(controller_port) else spare[1]
 
     def _launch(self, state: dict[str, Any]) -> tuple[psutil.Process, dict[str, Any]]:
         if "," in str(self.data_dir):  # Kafka takes a comma for the end of a folder's name
@@ -365,16 +325,6 @@ class LocalBroker:
                     f"look into {self.log_path}; greekstream broker stop ends it"
                 )
         return True
-
-
-def _disk_bytes(folder: Path) -> int:
-    """Bytes on the disk (sparse files count what they take)."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(root, name)).st_blocks * 512
-    return total
 
 
 def running_bootstrap(state_dir: Path) -> str | None:
