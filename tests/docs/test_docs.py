@@ -13,7 +13,9 @@ from streams.cli import COMMANDS, main
 from tests.conftest import ROOT
 
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-COMMAND = re.compile(r"`(greekstream [^`\n]+)`|^(greekstream [^#\n]+)", re.MULTILINE)
+COMMAND = re.compile(r"`(greekstream [^`\n]+)`")
+BLOCK = re.compile(r"```(?:sh)?\n(.*?)```", re.DOTALL)
+BLOCK_COMMAND = re.compile(r"^(greekstream [^#\n]+)", re.MULTILINE)
 MAKE = re.compile(r"(?:^|`)make ([a-z]+)", re.MULTILINE)
 SNIPPET = re.compile(r"```python\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)|`((?:docs|examples|schemas|pricers|streams|tests)/[\w./-]+)`")
@@ -22,8 +24,9 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)|`((?:docs|examples|schemas|pricers|strea
 def commands() -> list[tuple[str, str]]:
     found = []
     for path in DOCS:
-        for match in COMMAND.finditer(path.read_text()):
-            found.append((path.name, (match.group(1) or match.group(2)).strip()))
+        text = path.read_text()
+        lines = COMMAND.findall(text) + [line for block in BLOCK.findall(text) for line in BLOCK_COMMAND.findall(block)]
+        found += [(path.name, line.strip()) for line in lines]
     return found
 
 
@@ -38,7 +41,7 @@ def context_of(line: str) -> click.Context:
             context = command.make_context(name, words, parent=parent)
             if not isinstance(command, click.Group):
                 return context
-            group, parent, words = command, context, list(context.protected_args) + context.args
+            group, parent, words = command, context, [*context._protected_args, *context.args]
 
 
 @pytest.mark.parametrize(("doc", "line"), commands(), ids=lambda text: text[:60])
