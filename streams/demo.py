@@ -78,9 +78,10 @@ def simulate_arguments(options: DemoOptions) -> list[str]:
 
 
 def ingest_arguments(options: DemoOptions) -> list[str]:
+    currencies = ["--currencies", "BTC,ETH,USDC"]  # coin-settled and linear contracts: both payoffs
     if options.recording and options.speed != "1":
-        return ["--clock", "venue", "--pressure", "wait"]
-    return []
+        return [*currencies, "--clock", "venue", "--pressure", "wait"]
+    return currencies
 
 
 @contextlib.contextmanager
