@@ -98,7 +98,10 @@ def command(
         settings.check()
     except (SettingsError, ValueError) as error:
         raise click.UsageError(str(error)) from error
-    sys.exit(asyncio.run(_run(settings)))
+    try:
+        sys.exit(asyncio.run(_run(settings)))
+    except (ValueError, OSError) as error:  # no recording, nothing in the time asked for, a port that is taken
+        raise click.ClickException(str(error)) from error
 
 
 async def _run(settings: SimulatorSettings) -> int:

@@ -69,6 +69,15 @@ def test_wrong_options_are_refused_with_what_would_be_right(arguments: list[str]
     assert says in errors and "Traceback" not in errors
 
 
+def test_what_cannot_be_played_or_listened_on_is_said_in_a_line(tmp_path: Path):
+    (tmp_path / "noise.jsonl").write_text("noise\n")
+    for arguments in (["--recording", str(tmp_path / "noise.jsonl")], ["--host", "203.0.113.1", "--options", "60"]):
+        process = start(*arguments)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert errors.startswith("Error: ") and "Traceback" not in errors
+
+
 def test_help_has_an_example():
     process = start("--help")
     out, _ = process.communicate(timeout=60)
