@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pricers import Valuation, implied_vols, units, value_options
 from schemas import RowStatus, SigmaSource
+from streams.engine.forwards import LARGEST
 from streams.engine.jobs import Item, Iv, Job
 from streams.engine.located import Identity, Result
 from streams.engine.rows import Writer
@@ -19,7 +20,6 @@ from streams.engine.state import Facts, Solved, State
 USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
 SIGMA_OF_DETERMINED = 0.5
 """Fed to the pricer when exercise is certain and no vol was ever known: the linear price does not depend on it."""
-LARGEST = 1e300
 
 
 def price(state: State, items: Sequence[Item], settings: EngineSettings, identity: Identity) -> list[Result]:
@@ -113,16 +113,16 @@ def _value(jobs: Sequence[Job], settings: EngineSettings) -> None:
 
 
 def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) -> None:
-    inputs = []
+    inputs: list[float] = []
     for job in jobs:
         facts, forward, fixings = job.facts, job.forward, job.fixings
         assert facts is not None and forward is not None and facts.rule is not None  # refused otherwise
-        inputs.append((
+        inputs += (
             forward.value, facts.strike, SIGMA_OF_DETERMINED if job.sigma is None else job.sigma, facts.sign,
             job.next_fixing_s, float(facts.rule.interval_s), facts.rule.n_fixings, fixings.n_fixed, fixings.running_sum,
             max(0.0, (facts.expiry_ns - job.now_ns) / NS_PER_S),
-        ))  # fmt: skip
-    columns = np.ascontiguousarray(np.array(inputs, dtype=np.float64).T)
+        )  # fmt: skip
+    columns = np.ascontiguousarray(np.array(inputs, dtype=np.float64).reshape(len(jobs), -1).T)
     forward_usd, strike, sigma, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tau_s = columns
     common = {"forward": forward_usd, "strike": strike, "option_sign": sign}
     ours = value_options(
@@ -130,29 +130,34 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
         running_sum=running_sum, payoff=payoff, engine=settings.engine, rate=settings.rate, carry=settings.carry,
     )  # fmt: skip
     one = np.ones_like(tau_s)
-    european = {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european"}
+    european = {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european", "rate": settings.rate}
     twin = value_options(**common, **european, sigma=sigma)
-    with np.errstate(all="ignore"):
-        twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma
-        rows = _wire_columns(ours, twin, twin_sigma, forward_usd, payoff == "inverse").T.tolist()
+    twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma
+    rows = _wire_values(ours, twin, twin_sigma.tolist(), forward_usd.tolist(), payoff == "inverse")
     for job, row, status in zip(jobs, rows, ours.status.tolist(), strict=True):
-        job.values = tuple([v if -LARGEST < v < LARGEST else None for v in row])
+        job.values = row
         job.value_status = status
 
 
-def _wire_columns(
-    ours: Valuation, twin: Valuation, twin_sigma: np.ndarray, forward: np.ndarray, is_inverse: bool
-) -> np.ndarray:
-    """Values and twin in the order and units of the wire, (23, n); nan where a column does not apply."""
-    nan = np.full_like(forward, math.nan)
-    return np.stack((
-        ours.price_usd, units.price_coin(ours.price_usd, forward), ours.std_error, ours.delta, ours.gamma,
-        units.vega_usd_per_point(ours.vega), units.theta_usd_per_day(ours.theta_per_year), units.rho_usd_per_pct(ours.rho),
-        units.vanna_per_point(ours.vanna), units.charm_per_day(ours.charm_per_year), units.volga_usd_per_point2(ours.volga),
-        ours.roll_delta_per_fixing,
-        units.delta_coin(ours.delta, ours.price_usd, forward) if is_inverse else nan,
-        units.gamma_coin_per_usd(ours.gamma, ours.delta, ours.price_usd, forward) if is_inverse else nan,
-        twin_sigma, twin.price_usd, twin.delta, twin.gamma, units.vega_usd_per_point(twin.vega),
-        units.theta_usd_per_day(twin.theta_per_year), units.vanna_per_point(twin.vanna),
-        units.charm_per_day(twin.charm_per_year), units.volga_usd_per_point2(twin.volga),
-    ))  # fmt: skip
+def _wire_values(
+    ours: Valuation, twin: Valuation, twin_sigmas: list[float], forwards: list[float], is_inverse: bool
+) -> Iterator[tuple[float | None, ...]]:
+    """Per option the values and the twin, in the order and units of the wire; null where a number does not apply.
+
+    Plain floats, not arrays: most batches of a live worker are a few rows, and there numpy's calls cost more than the rows.
+    """
+    primary = zip(*(column.tolist() for column in ours[:11]), strict=True)
+    european = zip(*(column.tolist() for column in twin[:11]), strict=True)
+    for forward, own, other, twin_sigma in zip(forwards, primary, european, twin_sigmas, strict=True):
+        price_usd, std_error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = own
+        row = (
+            price_usd, units.price_coin(price_usd, forward), std_error, delta, gamma, units.vega_usd_per_point(vega),
+            units.theta_usd_per_day(theta), units.rho_usd_per_pct(rho), units.vanna_per_point(vanna),
+            units.charm_per_day(charm), units.volga_usd_per_point2(volga), roll,
+            units.delta_coin(delta, price_usd, forward) if is_inverse else math.nan,
+            units.gamma_coin_per_usd(gamma, delta, price_usd, forward) if is_inverse else math.nan,
+            twin_sigma, other[0], other[2], other[3], units.vega_usd_per_point(other[4]),
+            units.theta_usd_per_day(other[5]), units.vanna_per_point(other[7]), units.charm_per_day(other[8]),
+            units.volga_usd_per_point2(other[9]),
+        )  # fmt: skip
+        yield tuple([v if -LARGEST < v < LARGEST else None for v in row])

@@ -12,7 +12,8 @@ RANKS = (ForwardSource.FUTURE, ForwardSource.SYNTHETIC, ForwardSource.PARITY)
 """Order among the broadcast forwards of an expiry: the traded future, the venue's synthetic, put-call parity."""
 RANK_OF = {source: rank for rank, source in enumerate(RANKS)}
 LARGEST = 1e300
-"""Beyond it products of two prices overflow; no price is there."""
+SMALLEST = 1e-100
+"""No price lies outside, and inside the products of two prices neither overflow nor vanish."""
 
 
 class Forward(NamedTuple):
@@ -23,8 +24,8 @@ class Forward(NamedTuple):
 
 
 def is_price(value: float | None) -> bool:
-    """A positive, finite number."""
-    return value is not None and 0.0 < value < LARGEST
+    """A positive number of a size that a price can have."""
+    return value is not None and SMALLEST < value < LARGEST
 
 
 def forward_of(
@@ -40,7 +41,7 @@ def forward_of(
         return _window_index(inst, underlying)
     oldest_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
     own: Forward | None = None
-    if quote is not None and quote.underlying_price is not None and 0.0 < quote.underlying_price < LARGEST:
+    if quote is not None and quote.underlying_price is not None and SMALLEST < quote.underlying_price < LARGEST:
         own = Forward(quote.underlying_price, ForwardSource.QUOTE, inst.quote_ns)
     if underlying is None:
         known: list[Forward] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,37 +21,40 @@ ROW_STATUS = [RowStatus.OK if s is Status.FALLBACK else RowStatus[s.name] for s 
 """By number of the pricers' Status.  A fallback is a number like any other; the row's engine says who made it."""
 
 
-class Request(NamedTuple):
-    """One implied vol to be solved, and where it goes."""
+N_COLUMNS = 10
 
-    job: Job
-    slot: int
-    price_usd: float
-    forward: float
-    strike: float
-    sign: float
-    next_fixing_s: float
-    interval_s: float
-    n_fixings: float
-    n_fixed: float
-    running_sum: float
-    tick_usd: float
+
+class Requests:
+    """Implied vols to be solved: ten numbers each, one after the other in a flat list, and where the answers go."""
+
+    __slots__ = ("numbers", "targets")
+
+    def __init__(self) -> None:
+        self.numbers: list[float] = []
+        """price_usd, forward, strike, sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, tick_usd."""
+        self.targets: list[tuple[Job, int]] = []
+
+    def add(
+        self, job: Job, slot: int, priced_at: tuple[float, float, float, float, float], tail: tuple[float, ...]
+    ) -> None:
+        self.targets.append((job, slot))
+        self.numbers += priced_at
+        self.numbers += tail
 
 
 def solve(jobs: Sequence[Job], settings: EngineSettings) -> None:
     """Fill ``ivs`` of every solving job and of every trade that can be solved."""
-    linear: list[Request] = []
-    inverse: list[Request] = []
+    linear, inverse = Requests(), Requests()
     for job in jobs:
         facts = job.facts
         if job.refusal is None and facts is not None and (job.solves or job.trade is not None):
             _requests(job, facts, inverse if facts.is_inverse else linear, settings)
     for requests, payoff in ((linear, "linear"), (inverse, "inverse")):
-        if requests:
+        if requests.targets:
             _solve_payoff(requests, payoff, settings)
 
 
-def _requests(job: Job, facts: Facts, out: list[Request], settings: EngineSettings) -> None:
+def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -> None:
     """The prices of a job that have a vol to be found; what has none gets its status here."""
     forward = job.forward
     if forward is None or facts.rule is None:
@@ -68,11 +70,11 @@ def _requests(job: Job, facts: Facts, out: list[Request], settings: EngineSettin
     here = (facts.strike, facts.sign, job.next_fixing_s)
     if job.trade is not None:
         if job.trade.price > 0.0:
-            out.append(Request(job, LAST, job.trade.price * unit, forward.value, *here, *tail))
+            out.add(job, LAST, (job.trade.price * unit, forward.value, *here), tail)
         return
     if job.last_price is not None:
         last_unit = job.last_forward if facts.is_inverse else 1.0
-        out.append(Request(job, LAST, job.last_price * last_unit, job.last_forward, *here, *tail))
+        out.add(job, LAST, (job.last_price * last_unit, job.last_forward, *here), tail)
     quote = job.quote
     if quote is None:
         return
@@ -81,19 +83,19 @@ def _requests(job: Job, facts: Facts, out: list[Request], settings: EngineSettin
         job.ivs[BID] = job.ivs[ASK] = CROSSED
     else:
         if bid is not None and bid > 0.0:
-            out.append(Request(job, BID, bid * unit, forward.value, *here, *tail))
+            out.add(job, BID, (bid * unit, forward.value, *here), tail)
         if ask is not None and ask > 0.0:
-            out.append(Request(job, ASK, ask * unit, forward.value, *here, *tail))
+            out.add(job, ASK, (ask * unit, forward.value, *here), tail)
     if mark is not None and mark > 0.0:
         recovered = unrounded_mark(job, facts, settings)
         if recovered is None:
-            out.append(Request(job, MARK, mark * unit, forward.value, *here, *tail))
+            out.add(job, MARK, (mark * unit, forward.value, *here), tail)
         else:
-            out.append(Request(job, MARK, *recovered, *tail))
+            out.add(job, MARK, recovered, tail)
 
 
-def _solve_payoff(requests: list[Request], payoff: str, settings: EngineSettings) -> None:
-    columns = np.array([request[2:] for request in requests], dtype=np.float64).T
+def _solve_payoff(requests: Requests, payoff: str, settings: EngineSettings) -> None:
+    columns = np.array(requests.numbers, dtype=np.float64).reshape(-1, N_COLUMNS).T
     price, forward, strike, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tick = np.ascontiguousarray(
         columns
     )
@@ -103,8 +105,8 @@ def _solve_payoff(requests: list[Request], payoff: str, settings: EngineSettings
         rate=settings.rate, carry=settings.carry, tick_usd=tick, total_vol_max=settings.total_vol_max,
     )  # fmt: skip
     numbers = (solved.sigma.tolist(), solved.status.tolist(), solved.sigma_low.tolist(), solved.sigma_high.tolist())
-    for request, sigma, status, low, high in zip(requests, *numbers, strict=True):
-        request.job.ivs[request.slot] = Iv(
+    for (job, slot), sigma, status, low, high in zip(requests.targets, *numbers, strict=True):
+        job.ivs[slot] = Iv(
             sigma if is_price(sigma) else None,
             ROW_STATUS[status],
             low if 0.0 <= low < math.inf else None,
@@ -139,7 +141,10 @@ def unrounded_mark(job: Job, facts: Facts, settings: EngineSettings) -> tuple[fl
     ratio = at / facts.strike
     if not 1e-100 < ratio < 1e100:
         return None
-    own, other = _black_pair(at, facts.strike, ratio, sigma * math.sqrt(tau_years), facts.sign)
+    total_vol = sigma * math.sqrt(tau_years)
+    if not total_vol > 1e-12:
+        return None
+    own, other = _black_pair(at, facts.strike, ratio, total_vol, facts.sign)
     published = own / at if facts.is_inverse else own
     if abs(published - quote.mark) > 0.5000001 * step:
         return None
