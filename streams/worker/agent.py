@@ -1,22 +1,19 @@
-"""The Faust agent: a thin hand that passes batches to ``Work`` and stops the worker on any exception."""
+"""The Faust agent: a thin hand that passes batches on.  It raises nothing itself: an exception inside an agent acknowledges."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import faust
 from mode.supervisors import CrashingSupervisor
 
-from streams.worker.work import Work
+from streams.worker.work import Inbox
 
 
 def attach(
     app: faust.App,
     source_topic: str,
-    work: Work,
-    fail: Callable[[BaseException], None],
+    inbox: Inbox,
     *,
     max_rows: int,
     within_s: float,
@@ -39,13 +36,6 @@ def attach(
     @app.agent(ticks, name="price", concurrency=1, supervisor_strategy=CrashingSupervisor)
     async def price(stream: Any) -> None:
         async for events in stream.noack_take(max_rows, within=within_s):
-            try:
-                await work.take(events)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                # Faust would acknowledge and go on; the process ends instead, and the log is read again
-                fail(error)
-                await asyncio.Event().wait()
+            await inbox.put(events)
 
     return price

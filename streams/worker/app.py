@@ -33,7 +33,7 @@ from streams.worker.latency import Latencies
 from streams.worker.log_reader import LogReader
 from streams.worker.restore import Restorer
 from streams.worker.settings import WorkerSettings
-from streams.worker.work import Work
+from streams.worker.work import Inbox, Work
 
 EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED, EXIT_TAKEN = 0, 70, 65, 64
 LOG_ID_EVERY_S = 30.0
@@ -110,11 +110,11 @@ class Worker:
         self.app.on_revoke_first = self._on_revoked
         self.app.on_assign_first = self._on_assigned
         self._nudge = asyncio.Event()
+        self.inbox = Inbox(settings.max_rows)
         attach(
             self.app,
             settings.source_topic,
-            self.work,
-            self.fail,
+            self.inbox,
             max_rows=settings.max_rows,
             within_s=settings.within_s,
         )
@@ -140,7 +140,9 @@ class Worker:
     async def run(self) -> int:
         """Work until stopped or failed; the process's exit status."""
         self.delivery.start()
-        tasks = [self._guarded(loop) for loop in (self._checkpointing, self._reconciling, self._reporting)]
+        tasks = [
+            self._guarded(loop) for loop in (self._working, self._checkpointing, self._reconciling, self._reporting)
+        ]
         starting = asyncio.create_task(self.app.start())
         starting.add_done_callback(self._started)
         stopping, crashed = asyncio.create_task(self._stop.wait()), asyncio.create_task(self.app._crashed.wait())
@@ -194,6 +196,11 @@ class Worker:
     def _acknowledge(self, events: list[Any]) -> None:
         for event in events:
             event.ack()
+
+    async def _working(self) -> None:
+        """An exception here, as in any of these loops, ends the process before anything more is acknowledged."""
+        while True:
+            await self.work.take(await self.inbox.get())
 
     async def _checkpointing(self) -> None:
         every_s = self.settings.checkpoint_s

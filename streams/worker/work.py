@@ -6,16 +6,22 @@ an await.  A partition's lock is held across its awaits, so that a snapshot neve
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.worker.delivery import Delivery
 from streams.worker.engines import Engine, Engines, Event, Run, contiguous_runs, cut, raw_of
 from streams.worker.fence import Fence, Token
+from streams.worker.folds import Outgoing, RawRecord
 from streams.worker.kernel import Kernel
 from streams.worker.restore import Fenced, Restorer
+
+JOB_ROWS = 64
+"""Records a kernel call, about: a few ms."""
 
 
 @dataclass
@@ -33,6 +39,65 @@ class Counts:
     holes: int = 0
     checkpoints: int = 0
     rebalances: int = 0
+
+
+class Take(NamedTuple):
+    """A run at its engine: the first ``n_known`` records have been applied before."""
+
+    run: Run
+    engine: Engine
+    n_known: int
+    records: list[RawRecord]
+
+
+def step_all(takes: Sequence[Take]) -> list[tuple[Any, list[Outgoing]]]:
+    """(state, results) of each; called in the kernel thread."""
+    return [
+        take.engine.fold.step(take.engine.state, take.records) if take.records else (take.engine.state, [])
+        for take in takes
+    ]
+
+
+def jobs_of(runs: Iterable[Run], n_rows: int = JOB_ROWS) -> list[list[Run]]:
+    """Runs in their order, put together into kernel calls: each partition once a call, and about ``n_rows`` records, so
+    that a large batch's first results do not wait for its last."""
+    jobs: list[list[Run]] = []
+    n_in_last = 0
+    for run in sorted(runs, key=lambda run: run.partition):
+        is_again = bool(jobs) and jobs[-1][-1].partition == run.partition
+        if not jobs or is_again or n_in_last + len(run.events) > n_rows:
+            jobs.append([])
+            n_in_last = 0
+        jobs[-1].append(run)
+        n_in_last += len(run.events)
+    return jobs
+
+
+class Inbox:
+    """Events between the agent and the kernel, bounded: Faust hands over while the kernel computes, and what has come
+    meanwhile makes the next batch, so that batches grow with the load."""
+
+    def __init__(self, max_rows: int) -> None:
+        self._max_rows = max_rows
+        self._events: list[Any] = []
+        self._filled, self._drained = asyncio.Event(), asyncio.Event()
+
+    async def put(self, events: Sequence[Any]) -> None:
+        """Add events; waits while more than a batch is waiting."""
+        self._events += events
+        self._filled.set()
+        while len(self._events) > self._max_rows:
+            self._drained.clear()
+            await self._drained.wait()
+
+    async def get(self) -> list[Any]:
+        """Take what is there, a batch at most; waits for the first."""
+        while not self._events:
+            self._filled.clear()
+            await self._filled.wait()
+        batch, self._events = self._events[: self._max_rows], self._events[self._max_rows :]
+        self._drained.set()
+        return batch
 
 
 class Work:
@@ -61,38 +126,51 @@ class Work:
             return
         runs = contiguous_runs(events, self.fence.admits)
         self.counts.dropped += len(events) - sum(len(run.events) for run in runs)
-        for run in runs:
+        for job in jobs_of(runs):
             token = self.fence.token()
-            async with self.engines.lock(run.partition):
+            async with AsyncExitStack() as locks:
+                for run in job:  # in order of partition; nobody else holds more than one of them
+                    await locks.enter_async_context(self.engines.lock(run.partition))
                 try:
-                    await self._take_run(run, token)
+                    await self._take_job(job, token)
                 except Fenced:
-                    self.counts.abandoned += len(run.events)
+                    self.counts.abandoned += sum(len(run.events) for run in job)
 
-    async def _take_run(self, run: Run, token: Token) -> None:
-        if self.is_draining or not self.fence.holds(token) or run.partition not in self.fence.owned:
+    async def _take_job(self, job: Sequence[Run], token: Token) -> None:
+        """One kernel call for runs of several partitions: a call each would cost more than most of them compute."""
+        if self.is_draining or not self._is_ours(job, token):
             raise Fenced
+        takes = [await self._placed(run, token) for run in job]
+        await self.delivery.room()
+        if not self.fence.holds(token):
+            raise Fenced
+        answers = await self.kernel.run(step_all, takes)
+        if not self.fence.holds(token):
+            raise Fenced
+        # no await from here on: results and states go together
+        for take, answer in zip(takes, answers, strict=True):
+            engine = take.engine
+            if take.records:
+                state, results = answer
+                engine.tickets.append(self.delivery.send(engine.partition, engine.epoch, results, take.records))
+                engine.state, engine.offset = state, take.records[-1].offset
+                self.counts.results += len(results)
+            self.counts.rows += len(take.records)
+            self.counts.skipped += take.n_known
+            engine.hold(take.run.events)
+            engine.last_event_s = time.monotonic()
+
+    def _is_ours(self, job: Sequence[Run], token: Token) -> bool:
+        return self.fence.holds(token) and all(run.partition in self.fence.owned for run in job)
+
+    async def _placed(self, run: Run, token: Token) -> Take:
+        """The run at its engine, restored if there is none or a hole before the run."""
         engine = self.engines.get(run.partition)
         if engine is None or cut(engine.offset, run).has_hole:
             engine = await self._restored(run.partition, run.first, token, engine)
         n_known, has_hole = cut(engine.offset, run)
         assert not has_hole, f"{run.partition}: restored at {engine.offset}, the run begins at {run.first}"
-        self.counts.skipped += n_known
-        records = [raw_of(event.message) for event in run.events[n_known:]]
-        if records:
-            await self.delivery.room()
-            if not self.fence.holds(token):
-                raise Fenced
-            state, results = await self.kernel.run(engine.fold.step, engine.state, records)
-            if not self.fence.holds(token):
-                raise Fenced
-            # no await from here on: results and state go together
-            engine.tickets.append(self.delivery.send(run.partition, engine.epoch, results, records))
-            engine.state, engine.offset = state, records[-1].offset
-            self.counts.rows += len(records)
-            self.counts.results += len(results)
-        engine.hold(run.events)
-        engine.last_event_s = time.monotonic()
+        return Take(run, engine, n_known, [raw_of(event.message) for event in run.events[n_known:]])
 
     async def _restored(self, partition: int, before: int | None, token: Token, old: Engine | None) -> Engine:
         """A fresh engine in the place of none, or of one that met a hole; the old one's held events move over."""

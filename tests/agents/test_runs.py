@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.worker.engines import Cut, Run, contiguous_runs, cut, ingest_wall_of
+from streams.worker.work import Inbox, jobs_of
 
 
 def event(partition: int, offset: int, generation: int = 1) -> Any:
@@ -70,3 +72,34 @@ def test_cut_skips_what_is_known_and_never_steps_over_a_hole(offset: int, first:
 )
 def test_ingest_wall_is_read_from_either_form_of_headers(headers: Any, want: int | None) -> None:
     assert ingest_wall_of(headers) == want
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9)), max_size=12), st.integers(1, 20))
+def test_jobs_hold_every_run_once_each_partition_in_order_and_once_a_job(
+    items: list[tuple[int, int]], n_rows: int
+) -> None:
+    runs = [Run(partition, [event(partition, i) for i in range(n)]) for partition, n in items]
+    jobs = jobs_of(runs, n_rows)
+    for partition in range(5):
+        wanted = [run for run in runs if run.partition == partition]
+        assert [run for job in jobs for run in job if run.partition == partition] == wanted
+    for job in jobs:
+        assert len({run.partition for run in job}) == len(job) > 0
+        assert [run.partition for run in job] == sorted(run.partition for run in job), "locks are taken in one order"
+        assert len(job) == 1 or sum(len(run.events) for run in job) <= n_rows
+
+
+async def test_the_inbox_keeps_order_bounds_batches_and_holds_the_agent_back() -> None:
+    inbox = Inbox(max_rows=4)
+    await inbox.put([1, 2, 3])
+    putting = asyncio.create_task(inbox.put([4, 5, 6]))
+    await asyncio.sleep(0)
+    assert not putting.done(), "more than a batch waits"
+    assert await inbox.get() == [1, 2, 3, 4]
+    await asyncio.wait_for(putting, 5)
+    assert await inbox.get() == [5, 6]
+    getting = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    assert not getting.done()
+    await inbox.put([7])
+    assert await asyncio.wait_for(getting, 5) == [7]
