@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pricers._implied import implied_batch
+from pricers._implied_batch import implied_batch
 from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, value_batch
 
 Array = npt.NDArray[np.float64]

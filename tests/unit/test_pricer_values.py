@@ -230,7 +230,7 @@ def test_std_error_is_nan_and_qmc_settings_are_accepted() -> None:
 
 def test_warm_up_leaves_nothing_to_compile() -> None:
     warm_up()
-    from pricers._implied import implied_batch
+    from pricers._implied_batch import implied_batch
     from pricers._valuation import value_batch
 
     compiled = len(value_batch.signatures), len(implied_batch.signatures)  # type: ignore[attr-defined]
