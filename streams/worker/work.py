@@ -190,8 +190,11 @@ class Work:
         token = self.fence.token()
         async with self.engines.lock(partition):
             engine = self.engines.get(partition)
-            if engine is None or not self.fence.holds(token) or engine.offset <= engine.checkpointed:
+            if engine is None or not self.fence.holds(token):
                 return []
+            if engine.offset <= engine.checkpointed:
+                # events that came after a fill had gone past them need no new one
+                return engine.release(engine.checkpointed)
             offset, tickets = engine.offset, engine.unconfirmed()
             log_time_ns = engine.fold.log_time_ns(engine.state)
             data = await self.kernel.run(engine.fold.snapshot, engine.state)

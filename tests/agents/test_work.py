@@ -294,6 +294,16 @@ async def test_reconcile_restores_a_silent_partition_and_closes_a_tail_that_was_
     assert bench.work.is_restored()
 
 
+async def test_events_that_come_after_a_fill_has_passed_them_are_acknowledged_without_another_checkpoint() -> None:
+    bench = Bench(n_records=30)
+    bench.add_checkpoint(20)
+    await bench.work.reconcile(bench.partition, idle_s=0.0)
+    await bench.work.checkpoint(bench.partition)
+    await bench.work.take(bench.events(range(21, 30)))
+    assert offsets(await bench.work.checkpoint(bench.partition)) == list(range(21, 30))
+    assert bench.checkpoint_offsets() == [20, 29]
+
+
 async def test_a_draining_worker_takes_nothing_more_but_checkpoints() -> None:
     bench = Bench()
     bench.add_checkpoint(-1)
