@@ -47,15 +47,11 @@ class LogReader:
 
     def bounds(self, topic: str, partition: int) -> Bounds:
         """First offset and end of the log, asked of the broker."""
-        deadline = time.monotonic() + STUCK_S
-        while True:
-            try:
-                start, end = self._consumer().get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0)
-                return Bounds(start, end)
-            except KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise LogReadFailed(f"{topic}[{partition}]: no watermarks: {error}") from error
-                time.sleep(0.2)
+        start, end = _patiently(
+            f"bounds of {topic}[{partition}]",
+            lambda: self._consumer().get_watermark_offsets(TopicPartition(topic, partition), timeout=5.0),
+        )
+        return Bounds(start, end)
 
     def read(self, topic: str, partition: int, begin: int, end: int, limit: int) -> list[Message]:
         """Up to ``limit`` messages from ``begin``, below ``end``; fewer only where the range is used up.
@@ -115,15 +111,20 @@ class LogReader:
 
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
         """Offset of the first record at or after the time; the end when there is none."""
-        answer = self._consumer().offsets_for_times([TopicPartition(topic, partition, time_ms)], timeout=20.0)
+        answer = _patiently(
+            f"offset of {time_ms} ms in {topic}[{partition}]",
+            lambda: self._consumer().offsets_for_times([TopicPartition(topic, partition, time_ms)], timeout=5.0),
+        )
         return int(answer[0].offset) if answer[0].offset >= 0 else self.bounds(topic, partition).end
 
     def committed(self, group: str, topic: str, partition: int) -> int | None:
         """The group's offset, or None."""
-        return kafka.group_offsets(self._bootstrap, group).get((topic, partition))
+        offsets = _patiently(f"offsets of {group}", lambda: kafka.group_offsets(self._bootstrap, group))
+        return offsets.get((topic, partition))
 
     def log_id(self, topic: str) -> str:
-        return kafka.topic_id(self._bootstrap, topic)
+        """Kafka's id of the topic.  KeyError if there is none."""
+        return _patiently(f"id of {topic}", lambda: kafka.topic_id(self._bootstrap, topic))
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -131,6 +132,18 @@ class LogReader:
 
 # What a consumer reports while a broker is away, and gets over by itself.
 PASSING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
+
+
+def _patiently(what: str, ask: Callable[[], T]) -> T:
+    """The answer, asked again for a minute: a broker that restarts breaks connections, and not every call tries again."""
+    deadline = time.monotonic() + STUCK_S
+    while True:
+        try:
+            return ask()
+        except (KafkaException, kafka.KafkaUnreachable) as error:
+            if time.monotonic() > deadline:
+                raise LogReadFailed(f"{what}: {error}") from error
+            time.sleep(0.2)
 
 
 def _found(message: Any) -> tuple[bytes, Found] | None:
