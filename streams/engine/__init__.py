@@ -5,6 +5,9 @@ validate    which records may touch the state        apply       one function pe
 triggers    one scheduler, in log time               jobs        work with the inputs of its moment
 solve       implied vols, one call per payoff        batch       solve, choose sigma, value
 rows        rows, rejects, watermarks                checkpoint  state <-> bytes
+
+Not here yet: Audit records (CONTRACT), which compare these rows with the venue, with Europeans and engine with engine once
+a minute.  Their place is a ninth item in ``jobs.Item``, queued by the ``time`` trigger and written by ``rows``.
 """
 
 from streams.engine.checkpoint import STATE_FORMAT, restore, snapshot

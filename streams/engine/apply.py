@@ -67,6 +67,9 @@ def apply_quote(state: State, quote: OptionQuote, offset: int, settings: EngineS
         if sum(1 for known in state.instruments.values() if known.contract is None) >= settings.n_unlisted_max:
             state.count("unlisted_records")
             return
+    elif inst.facts is not None and not inst.facts.is_option:
+        state.count("bad_records")
+        return
     ts_ns = bounded(state, quote.ts_event_ns, settings)
     if inst is not None and inst.quote is not None:
         if quote.is_snapshot and ts_ns <= inst.quote_ns:
@@ -233,7 +236,8 @@ def apply_instrument(
         inst = _new_instrument(state, name, settings)
     if inst.contract is not None and inst.contract.price_index != record.price_index:
         state.by_index.get(inst.contract.price_index, {}).pop(name, None)
-    inst.contract = without_nonsense(state, record)
+    steps = tuple(step for step in record.tick_size_steps if is_price(step.above_price) and is_price(step.tick_size))
+    inst.contract = without_nonsense(state, record._replace(tick_size_steps=steps))
     inst.facts, inst.contract_ns = facts_of(inst.contract), ts_ns
     state.by_index.setdefault(record.price_index, {})[name] = inst
     note_expiry(state, inst)

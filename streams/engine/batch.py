@@ -130,7 +130,13 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
         running_sum=running_sum, payoff=payoff, engine=settings.engine, rate=settings.rate, carry=settings.carry,
     )  # fmt: skip
     one = np.ones_like(tau_s)
-    european = {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european", "rate": settings.rate}
+    european = {
+        "next_fixing_s": tau_s,
+        "interval_s": one,
+        "n_fixings": one,
+        "engine": "european",
+        "rate": settings.rate,
+    }
     twin = value_options(**common, **european, sigma=sigma)
     twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma
     rows = _wire_values(ours, twin, twin_sigma.tolist(), forward_usd.tolist(), payoff == "inverse")

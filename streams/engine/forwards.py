@@ -33,43 +33,37 @@ def forward_of(
 ) -> Forward | None:
     """The forward at now: the newer of the quote's own and the broadcast one; the index inside the settlement window.
 
-    Broadcast: the first fresh one of future, synthetic, parity.  Without any fresh forward the index, if it is fresh (it is
-    broadcast every second, so it is a fall-back and never wins by being newer), then the newest that was ever known.
+    Broadcast: the first fresh one of future, synthetic, parity.  Without any fresh forward the newest known one, flagged, while
+    it is not too old; then the index, which knows no basis; then the newest that was ever known.
     """
     quote = inst.quote
     if facts.window_ns <= now_ns and facts.rule is not None:
         return _window_index(inst, underlying)
-    oldest_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
     own: Forward | None = None
-    if quote is not None and quote.underlying_price is not None and SMALLEST < quote.underlying_price < LARGEST:
-        own = Forward(quote.underlying_price, ForwardSource.QUOTE, inst.quote_ns)
-    if underlying is None:
-        known: list[Forward] = []
-    else:
-        points = underlying.forwards.get(facts.expiry_ns)
-        known = (
-            [Forward(points[rank].value, RANKS[rank], points[rank].ts_ns) for rank in sorted(points)] if points else []
-        )
-        for candidate in known:
-            if candidate.ts_ns >= oldest_ns:
-                return own if own is not None and own.ts_ns >= candidate.ts_ns else candidate
-    if own is not None and own.ts_ns >= oldest_ns:
+    if quote is not None and is_price(quote.underlying_price):
+        own = Forward(quote.underlying_price or 0.0, ForwardSource.QUOTE, inst.quote_ns)
+    points = underlying.forwards.get(facts.expiry_ns) if underlying is not None else None
+    fresh_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
+    newest = own
+    if points:
+        for rank in range(len(RANKS)):
+            point = points.get(rank)
+            if point is None:
+                continue
+            if point.ts_ns >= fresh_ns:
+                is_own = own is not None and own.ts_ns >= point.ts_ns
+                return own if is_own else Forward(point.value, RANKS[rank], point.ts_ns)
+            if newest is None or point.ts_ns > newest.ts_ns:
+                newest = Forward(point.value, RANKS[rank], point.ts_ns)
+    if own is not None and own.ts_ns >= fresh_ns:
         return own
-    index = underlying.index if underlying is not None else None
-    if index is not None and index.ts_ns >= oldest_ns:
-        return Forward(index.value, ForwardSource.INDEX, index.ts_ns)
-    if own is not None:
-        known.append(own)
-    if known:
-        newest = max(known, key=_age_key)
+    if newest is not None and newest.ts_ns >= now_ns - settings.forward_known_ms * NS_PER_MS:
         return newest._replace(source=ForwardSource.LAST_KNOWN)
-    if index is not None:
-        return Forward(index.value, ForwardSource.LAST_KNOWN, index.ts_ns)
-    return None
-
-
-def _age_key(forward: Forward) -> int:
-    return forward.ts_ns
+    index = underlying.index if underlying is not None else None
+    if index is not None and (newest is None or index.ts_ns > newest.ts_ns):
+        source = ForwardSource.INDEX if index.ts_ns >= fresh_ns else ForwardSource.LAST_KNOWN
+        return Forward(index.value, source, index.ts_ns)
+    return newest._replace(source=ForwardSource.LAST_KNOWN) if newest is not None else None
 
 
 def _window_index(inst: Instrument, underlying: Underlying | None) -> Forward | None:

@@ -9,7 +9,7 @@ from schemas import InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaS
 from streams.engine.forwards import Forward, forward_of, has_moved
 from streams.engine.located import Unreadable
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
-from streams.engine.state import NOT_SOLVED, Facts, Fixings, Instrument, Point, Solved, State
+from streams.engine.state import NOT_SOLVED, OPEN, Facts, Fixings, Instrument, Point, Solved, State
 
 NO_FIXINGS = Fixings(0, 0, 0.0, 0)
 SOLVING = (Trigger.QUOTE, Trigger.MARK, Trigger.SNAPSHOT)
@@ -168,6 +168,8 @@ def _refusal(
             return Refusal(RowStatus.NOT_OPEN, f"the instrument is {contract.status.name}", "its state is OPEN again")
         if inst.quote is None:
             return Refusal(RowStatus.NO_QUOTE, "no quote yet", "its first quote arrives")
+        if inst.quote.state not in OPEN:
+            return Refusal(RowStatus.NOT_OPEN, f"its quote says {inst.quote.state.name}", "a quote says OPEN again")
     if forward is None:
         where = "index" if facts.window_ns <= now_ns else "forward"
         return Refusal(

@@ -61,7 +61,8 @@ class Writer:
         self._writers[type(item)](item)
 
     def _emit(self, topic: str, key: str, record: ResultRecord | None, ts_ns: int) -> None:
-        self.results.append(Result(topic, key, record, ts_ns, self._offset, self._seq))
+        # A Kafka time is never negative.
+        self.results.append(Result(topic, key, record, max(0, ts_ns), self._offset, self._seq))
         self._seq += 1
 
     def _emit_row(self, row: Greeks, ts_ns: int) -> None:
@@ -258,7 +259,7 @@ class Writer:
     def _clock(self, item: ClockDone) -> None:
         """Newest rows since the last Clock, with the identity they had, then how far this partition is."""
         for name, row in self.state.pending.items():
-            self.results.append(Result("latest", name, row, item.now_ns, row.source_offset, row.result_seq))
+            self.results.append(Result("latest", name, row, max(0, item.now_ns), row.source_offset, row.result_seq))
         self.state.pending = {}
         since_ns = item.now_ns - self.settings.priced_ms * NS_PER_MS
         n_priced = sum(1 for inst in item.listed if inst.good_ns >= since_ns)

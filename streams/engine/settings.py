@@ -50,11 +50,17 @@ class EngineSettings:
     """The venue publishes marks of coin premiums with 4 decimals (measured: all of 192 998 rows of April 2023)."""
     mark_step_usd: float = 0.0001
     """The same for USDC premiums: a mark that is no multiple of the step is taken as published."""
+    mark_forward_slack: float = 0.0005
+    """5 bp: the forward stamped on a ticker and the one inside its mark are not of one instant (April 2023: 99.6 % of the
+    in-the-money rows agree within it).  Used only where the mark of an in-the-money option is at its intrinsic value."""
     total_vol_max: float = 6.0
     """Beyond this total vol of the remaining average an implied vol says nothing."""
 
     forward_stale_ms: int = 5_000
     """A forward older than this is flagged (C19)."""
+    forward_known_ms: int = 600_000
+    """A flagged forward of the expiry younger than this comes before the fresh index: a quiet series keeps its basis (up to
+    3 % a year ahead), a long outage does not price off a forward of before it."""
     reject_stale: bool = False
     """True: stale inputs are a STALE_QUOTE reject instead of a flag."""
     n_overdue_fixings_max: int = 15

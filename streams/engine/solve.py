@@ -16,6 +16,7 @@ from streams.engine.state import Facts
 
 BID, ASK, MARK, LAST = range(4)
 CROSSED = Iv(None, RowStatus.CROSSED_QUOTE)
+BAD = Iv(None, RowStatus.BAD_INPUT)
 
 ROW_STATUS = [RowStatus.OK if s is Status.FALLBACK else RowStatus[s.name] for s in sorted(Status)]
 """By number of the pricers' Status.  A fallback is a number like any other; the row's engine says who made it."""
@@ -82,10 +83,11 @@ def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -
     if bid is not None and ask is not None and bid > ask > 0.0:
         job.ivs[BID] = job.ivs[ASK] = CROSSED
     else:
-        if bid is not None and bid > 0.0:
-            out.add(job, BID, (bid * unit, forward.value, *here), tail)
-        if ask is not None and ask > 0.0:
-            out.add(job, ASK, (ask * unit, forward.value, *here), tail)
+        for slot, price in ((BID, bid), (ASK, ask)):
+            if price is not None and price > 0.0:
+                out.add(job, slot, (price * unit, forward.value, *here), tail)
+            elif price is not None and price < 0.0:
+                job.ivs[slot] = BAD
     if mark is not None and mark > 0.0:
         recovered = unrounded_mark(job, facts, settings)
         if recovered is None:
@@ -118,7 +120,8 @@ def unrounded_mark(job: Job, facts: Facts, settings: EngineSettings) -> tuple[fl
     """The venue's mark with the digits that its rounding cut off: (price_usd, forward, strike, sign, next_fixing_s).
 
     A mark of 4 decimals of a coin says nothing of a deep option.  When Black-76 at the venue's own vol, forward and time
-    rounds to the published mark, that price, of the out-of-the-money side, is the venue's mark; else None.
+    rounds to the published mark, that price, of the out-of-the-money side, is the venue's mark; else None.  An
+    in-the-money mark without a step of time value may be off by a forward of another instant as well: it says nothing itself.
     Before the window it is solved at the venue's own forward and time, where it was made.
     """
     quote, forward = job.quote, job.forward
@@ -146,9 +149,14 @@ def unrounded_mark(job: Job, facts: Facts, settings: EngineSettings) -> tuple[fl
         return None
     own, other = _black_pair(at, facts.strike, ratio, total_vol, facts.sign)
     published = own / at if facts.is_inverse else own
-    if abs(published - quote.mark) > 0.5000001 * step:
+    intrinsic = (at - facts.strike) * facts.sign
+    is_in_the_money = intrinsic > 0.0
+    allowed = 0.5000001 * step
+    unit = at if facts.is_inverse else 1.0
+    if is_in_the_money and quote.mark * unit - intrinsic < step * unit:  # the published mark holds no vol at all
+        allowed += settings.mark_forward_slack * facts.strike / unit
+    if abs(published - quote.mark) > allowed:
         return None
-    is_in_the_money = (at - facts.strike) * facts.sign > 0.0
     price = other if is_in_the_money else own
     sign = -facts.sign if is_in_the_money else facts.sign
     if not price > 0.0:

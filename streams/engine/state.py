@@ -54,7 +54,8 @@ class Facts(NamedTuple):
     is_open: bool
 
 
-_OPEN = (InstrumentStatus.UNKNOWN, InstrumentStatus.STARTED, InstrumentStatus.OPEN)
+OPEN = (InstrumentStatus.UNKNOWN, InstrumentStatus.STARTED, InstrumentStatus.OPEN)
+"""States in which an instrument trades; UNKNOWN is a word of the venue that we do not know yet."""
 
 
 def facts_of(contract: InstrumentState) -> Facts:
@@ -73,7 +74,7 @@ def facts_of(contract: InstrumentState) -> Facts:
         interval_ns,
         expiry_ns - (n_fixings - 1) * interval_ns,
         expiry_ns - round(rule.window_s * NS_PER_S) if rule else expiry_ns,
-        contract.status in _OPEN,
+        contract.status in OPEN,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas import Greeks, Reject, RowStatus, Trigger, Watermark
+from schemas import ForwardQuote, ForwardSource, Greeks, Reject, RowStatus, Trigger, Watermark
 from streams.engine import EngineSettings
-from tests.logs import CALL, PUT, Log, ns, of_topic, rows
+from tests.logs import CALL, PUT, Log, expiry_of, ns, of_topic, rows
 
 
 def watermarks(log: Log) -> list[Watermark]:
@@ -110,11 +110,11 @@ def test_a_feed_gap_makes_older_quotes_stale_until_seen_again() -> None:
     log.gap(at=10.0, from_s=2.0, to_s=9.0)
     for at in range(11, 72):
         log.clock(at)
-        log.underlying(at)
+        log.underlying(at, forwards=[ForwardQuote(expiry_of(CALL) or 0, 30_000.0, ForwardSource.PARITY, ns(at))])
     log.quote(CALL, at=0.0, is_snapshot=True, snapshot_id=2)  # no newer than the state's: it confirms it
     for at in range(72, 132):
         log.clock(at)
-        log.underlying(at)
+        log.underlying(at, forwards=[ForwardQuote(expiry_of(CALL) or 0, 30_000.0, ForwardSource.PARITY, ns(at))])
     assert [row.is_stale for row in rows(log.run(), CALL) if row.trigger == Trigger.TIME] == [True, False]
 
 
@@ -177,3 +177,13 @@ def test_watermarks_count_what_is_listed_priced_and_rejected() -> None:
     assert [(m.log_time_ns, m.n_priced) for m in trades if isinstance(m, Watermark)] == [
         (m.log_time_ns, m.n_priced) for m in marks
     ]
+
+
+def test_a_quote_for_what_is_no_option_is_counted_and_changes_nothing() -> None:
+    log = Log().ready()
+    log.contract("BTC-PERPETUAL")
+    log.quote("BTC-PERPETUAL", at=0.5)
+    state, results = log.fold()
+    assert state.counters["bad_records"] == 1
+    assert state.instruments["BTC-PERPETUAL"].quote is None
+    assert rows(results, "BTC-PERPETUAL") == []
