@@ -62,13 +62,14 @@ def wait_until_worked_off(bootstrap: str, namespace: str, within_s: float = WITH
 
 @contextmanager
 def fleet_of(bootstrap: str, namespace: str, n_workers: int, log_dir: Path, **environ: str) -> Iterator[Fleet]:
-    """Running workers that have opened every partition."""
+    """Running workers that have joined, opened every partition and restored it."""
     with Fleet(bootstrap, namespace, log_dir, ENVIRON | environ) as fleet:
         if environ.get("GREEKSTREAM_WORKER_FOLD") == harness.PRICING:
             fleet.warm_up()
         for worker_id in range(n_workers):
             fleet.start(worker_id)
         wait_until_opened(bootstrap, namespace)
+        eventually(lambda: {line["worker"] for line in fleet.events("partitions_ready")} == set(range(n_workers)), WITHIN_S)
         yield fleet
 
 
