@@ -298,13 +298,24 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
     if lock is None:
         structlog.get_logger().error("worker_id_taken", worker=settings.worker_id, member=settings.member_id)
         os._exit(EXIT_TAKEN)
-    maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
+    try:
+        status = _run(settings)
+    except Exception as error:
+        # a broker that is away while we start, kernels that do not compile: the same line as of any other failure
+        structlog.get_logger().error(
+            "worker_failed", worker=settings.worker_id, error=f"{type(error).__name__}: {error}", trace=_trace_of(error)
+        )
+        status = EXIT_FAILED
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _run(settings: WorkerSettings) -> int:
     began = time.monotonic()
+    maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
     maker.warm_up()
     if not settings.parent_pid:  # the supervisor has done it for all of its workers
         kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
-    status = asyncio.run(_main(settings, maker))
-    sys.stderr.flush()
-    sys.stdout.flush()
-    os._exit(status)
+    return asyncio.run(_main(settings, maker))

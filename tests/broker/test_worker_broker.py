@@ -15,7 +15,7 @@ import psutil
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
 from tests.broker import worker_runs as runs
-from tests.chaos import checksum, load, oracle
+from tests.chaos import checksum, harness, load, oracle
 from tests.kafka_fixtures import eventually
 
 MAKER = checksum.ChecksumMaker()
@@ -89,6 +89,20 @@ def test_a_new_group_begins_at_the_end_of_the_log(bootstrap: str, namespace: str
     assert n_before == 2_000
     # an hour of log lies before: it was folded silently, so the counts in the results go on from it
     assert all(json.loads(i.value or b"")[2] == i.identity.source_offset + 1 for i in found)
+
+
+def test_a_record_of_a_newer_schema_stops_the_worker_with_a_clear_message(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    with runs.fleet_of(bootstrap, namespace, 1, tmp_path, GREEKSTREAM_WORKER_FOLD=harness.PRICING) as fleet:
+        unknown = b"\xc3\x01" + bytes(8) + b"\x02"  # a well-formed frame, of a schema that nobody has published
+        runs.write(bootstrap, namespace, [load.Written(5, b"k", unknown, load.FIRST_NS)])
+        eventually(lambda: fleet.events("worker_refuses"), 30.0)
+        eventually(lambda: fleet.tend() or fleet.unexpected_ends == [(0, 65)])
+        line = fleet.events("worker_refuses")[0]
+    assert "upgrade" in line["what_to_do"]
+    assert "UnknownSchema" in line["error"]
+    assert runs.stand_at(bootstrap, namespace)[5] == -1, "nothing of it is acknowledged"
 
 
 def test_a_second_worker_of_the_same_id_is_refused(bootstrap: str, namespace: str, tmp_path: Path) -> None:
