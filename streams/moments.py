@@ -38,7 +38,7 @@ def parse(text: str) -> Moment:
     """
     text = text.strip()
     if _OFFSETS.fullmatch(text):
-        pairs = [tuple(map(int, part.split(":"))) for part in text.split(",")]
+        pairs = [(int(partition), int(offset)) for partition, offset in (part.split(":") for part in text.split(","))]
         offsets = dict(pairs)
         if len(offsets) != len(pairs) or max(offsets) >= N_PARTITIONS:
             raise ValueError(f"{text!r}: each of the partitions 0 to {N_PARTITIONS - 1} once")

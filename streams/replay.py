@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 
 import schemas
 from streams import kafka, topics
@@ -77,7 +77,7 @@ class Lane:
     n_silent: int = 0
     n_records: int = 0
     n_results: int = 0
-    buffer: deque[Message] = field(default_factory=deque)
+    buffer: deque[Any] = field(default_factory=deque)
     is_paused: bool = False
 
     @property
@@ -217,7 +217,7 @@ class Replay:
         finally:
             consumer.close()
 
-    def _buffer(self, message: Message, lanes: dict[int, Lane]) -> None:
+    def _buffer(self, message: Any, lanes: dict[int, Lane]) -> None:
         error = message.error()
         if error is None:
             lane = lanes[message.partition()]

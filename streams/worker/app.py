@@ -146,7 +146,8 @@ class Worker:
         starting = asyncio.create_task(self.app.start())
         starting.add_done_callback(self._started)
         stopping, crashed = asyncio.create_task(self._stop.wait()), asyncio.create_task(self.app._crashed.wait())
-        await asyncio.wait({self._failed, stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {self._failed, stopping, crashed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
             for task in tasks:
                 task.cancel()
@@ -237,7 +238,7 @@ class Worker:
     async def _check_log_id(self) -> None:
         """A topic deleted and made again under a running worker would look like a log of old repeats."""
         log_id = await self.reader.run(self.reader.log_id, self.settings.source_topic)
-        for engine in self.work.engines:  # type: ignore[attr-defined]
+        for engine in self.work.engines:
             if engine.log_id != log_id:
                 raise RuntimeError(f"{self.settings.source_topic} was made anew: log_id {engine.log_id}, now {log_id}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -110,7 +110,7 @@ class Engines:
         self._engines: dict[int, Engine] = {}
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def __iter__(self) -> Iterable[Engine]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Engine]:
         return iter(list(self._engines.values()))
 
     def get(self, partition: int) -> Engine | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import kafka
 from streams.worker.checkpoints import Bounds, Found
@@ -53,8 +53,8 @@ class LogReader:
         )
         return Bounds(start, end)
 
-    def read(self, topic: str, partition: int, begin: int, end: int, limit: int) -> list[Message]:
-        """Up to ``limit`` messages from ``begin``, below ``end``; fewer only where the range is used up.
+    def read(self, topic: str, partition: int, begin: int, end: int, limit: int) -> list[Any]:
+        """Up to about ``limit`` messages (confluent's) from ``begin``, below ``end``; fewer only where the range is used up.
 
         A read that goes on where the last one stopped costs no new assignment.
         """
@@ -62,11 +62,11 @@ class LogReader:
         if self._next != (topic, partition, begin):
             consumer.assign([TopicPartition(topic, partition, begin)])
         self._next = None
-        out: list[Message] = []
+        out: list[Any] = []
         position, deadline = begin, time.monotonic() + STUCK_S
         while position < end and len(out) < limit:
             # consume(n) waits for all n; one with patience and the rest as they lie there is prompt
-            waited = consumer.consume(1, timeout=0.2)
+            waited: list[Any] = consumer.consume(1, timeout=0.2)
             for message in waited + (consumer.consume(min(limit, 5_000), timeout=0.0) if waited else []):
                 error = message.error()
                 if error is None:
