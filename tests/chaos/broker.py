@@ -10,6 +10,7 @@ from pathlib import Path
 
 from streams import settings
 from streams.broker import BrokerSettings, LocalBroker
+from tests.chaos.fleet import eventually
 
 
 class Breakable:
@@ -29,6 +30,8 @@ class Breakable:
         pid = self._broker.status().pid
         if is_killed and pid is not None:
             os.kill(pid, signal.SIGKILL)
+            # a start that still met the dying one would take it for the running broker
+            assert eventually(lambda: self._broker.status().pid is None, within_s=20.0), "the broker survived SIGKILL"
         else:
             self._broker.stop()
         self._broker.start()

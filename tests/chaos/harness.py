@@ -72,9 +72,10 @@ def run(bootstrap: str, plan: Plan, work_dir: Path) -> Outcome:
         with Fleet(bootstrap, namespace, work_dir / namespace, environ) as fleet:
             return _run_in(bootstrap, namespace, plan, fleet, maker)
     finally:
-        # the first call over a connection that a restart of the broker has broken fails
-        eventually(lambda: kafka.is_reachable(bootstrap), within_s=30.0)
-        kafka.wipe(bootstrap, namespace)
+        # the first call over a connection that a restart of the broker has broken fails; a broker that is gone for good
+        # is not what this run is about, and must not hide what is
+        if eventually(lambda: kafka.is_reachable(bootstrap), within_s=30.0):
+            kafka.wipe(bootstrap, namespace)
 
 
 def _run_in(bootstrap: str, namespace: str, plan: Plan, fleet: Fleet, maker: FoldMaker) -> Outcome:
