@@ -301,7 +301,8 @@ class LocalBroker:
     def _format(self, base: list[str]) -> None:
         """Give a new data folder its cluster id."""
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*base, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id, "-c"]
+        # one id in 64 begins with "-", which the tool would take for an option if it stood apart
+        command = [*base, "kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={cluster_id}", "-c"]
         done = subprocess.run(
             [*command, str(self._properties)],
             capture_output=True,
