@@ -80,6 +80,13 @@ class Market:
             name, at, **{"state": draw.choice((InstrumentStatus.OPEN,) * 30 + (InstrumentStatus.CLOSED,)), **fields}
         )
 
+    def burst(self, name: str) -> None:
+        """Marks that move several times within a second, by more than the threshold."""
+        for _ in range(self.draw.randint(2, 4)):
+            self.at += 0.05
+            mark = 0.01 * (1 + 0.1 * self.draw.random())
+            self.log.quote(name, self.at, bid=0.01, ask=0.0105, mark=mark, underlying_price=self.index)
+
     def trade(self, name: str) -> None:
         draw = self.draw
         if draw.random() < 0.8:
@@ -162,8 +169,10 @@ def everything(seed: int, n_records: int, start_s: float = 3_480.0) -> Log:
             market.last_clock = math.floor(market.at)
             market.clock()
         kind = draw.random()
-        if kind < 0.70:
+        if kind < 0.55:
             market.quote(draw.choice(OPTIONS))
+        elif kind < 0.70:
+            market.burst(draw.choice(OPTIONS))
         elif kind < 0.80:
             market.trade(draw.choice(OPTIONS))
         elif kind < 0.97:

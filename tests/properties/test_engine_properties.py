@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import random
@@ -109,6 +110,31 @@ def test_restoring_at_every_cut_and_delivering_records_again_changes_nothing(
     results, last = fold(log, [c for c in cuts if c < len(log.records)], is_restored=True, n_again=n_again)
     assert as_bytes(results) == whole
     assert last == state
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_field_of_the_state_comes_back(seed: int) -> None:
+    """Field by field, so that one which is forgotten, and seldom matters, is found; timers follow from the rest."""
+    log = everything(seed, 1_500)
+    state = new_state(log.identity, SETTINGS)
+    for first in range(0, len(log.records), 50):
+        state, _ = step(state, log.located[first : first + 50], SETTINGS)
+        back = restore(snapshot(state), log.identity)
+        for field in dataclasses.fields(state):
+            if field.name not in ("timers", "is_scheduled", "instruments", "underlyings", "by_index", "next_expiry_ns"):
+                assert getattr(back, field.name) == getattr(state, field.name), field.name
+        assert list(back.instruments) == list(state.instruments)
+        for name, inst in state.instruments.items():
+            for field in dataclasses.fields(inst):
+                if not field.name.startswith("due_") or field.name == "due_mark_ns":
+                    assert getattr(back.instruments[name], field.name) == getattr(inst, field.name), field.name
+        assert list(back.underlyings) == list(state.underlyings)
+        for price_index, underlying in state.underlyings.items():
+            for field in dataclasses.fields(underlying):
+                if field.name != "due_grid_ns":
+                    assert getattr(back.underlyings[price_index], field.name) == getattr(underlying, field.name), (
+                        field.name
+                    )
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

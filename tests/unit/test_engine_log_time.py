@@ -125,6 +125,7 @@ def test_a_timer_due_exactly_at_a_records_log_time_fires_before_it() -> None:
     due = next(t for t in range(ns(1), ns(62), NS // 1000) if t % MINUTE_NS == phase_of(CALL, SETTINGS))
     log = Log().ready()
     log.clock((due - START_NS) // NS)
+    log.trade(CALL, at=(due - START_NS) / NS - 0.001)  # so that nothing else is due
     log.add(_quote_at(due))
     _, results = log.fold()
     timed, quoted = [row for row in rows(results) if row.ts_event_ns == due]

@@ -47,6 +47,16 @@ def test_a_trade_is_written_with_greeks_at_its_moment() -> None:
     assert row.delta == pytest.approx(first.delta, rel=1e-3)
 
 
+def test_a_trades_vol_is_the_instruments_last_vol_from_then_on() -> None:
+    log = Log().ready()
+    log.clock(1)
+    log.trade(at=1.5, price=0.0330)
+    log.clocks(2, 70)
+    (trade,) = trades(log)
+    timed = [row for row in rows(log.run()) if row.trigger == Trigger.TIME]
+    assert [(row.sigma_last, row.sigma_last_status) for row in timed] == [(trade.sigma_trade, RowStatus.OK)]
+
+
 def test_repeats_are_dropped_by_their_number_whatever_their_epoch_or_order() -> None:
     """Rule 6: a number below the lowest seen is new."""
     log = Log().ready()
@@ -165,6 +175,16 @@ def test_a_grid_point_without_its_record_counts_as_remaining_and_due() -> None:
     assert (row.n_fixed, row.running_sum) == (447, 447 * 30_050.0)
     assert row.status in (RowStatus.OK, RowStatus.DETERMINED)
     assert row.price_usd is not None
+
+
+def test_an_older_fixing_than_the_newest_is_counted_and_not_applied() -> None:
+    log = expiring_log()
+    log.fixing(3_592, expiry_of(EXPIRING) or 0, 448, 448 * 30_050.0)
+    log.fixing(3_592, expiry_of(EXPIRING) or 0, 446, 446 * 30_000.0)
+    log.fixing(3_592, expiry_of(EXPIRING) or 0, 449, 0.0)  # a sum of nothing
+    state, results = log.fold()
+    assert (state.counters["old_records"], state.counters["bad_records"]) == (1, 1)
+    assert {row.running_sum / row.n_fixed for row in rows(results, EXPIRING)} == {30_050.0}
 
 
 def test_no_timer_of_an_instrument_fires_at_or_after_its_expiry() -> None:
