@@ -1,7 +1,7 @@
 """The pure core of a partition: ``step(state, records, settings) -> (state, results)``.
 
 located     what goes in and what comes out          state       everything known of the log so far
-validate    which records may touch the state        apply       one function per kind of record
+validate    which records may touch the state        keyed, broadcasts   one function per kind of record
 triggers    one scheduler, in log time               jobs        work with the inputs of its moment
 solve       implied vols, one call per payoff        batch       solve, choose sigma, value
 rows        rows, rejects, watermarks                checkpoint  state <-> bytes

@@ -165,3 +165,13 @@ def _reprice_moved(
             forward = forward_of(facts, inst, state.underlyings[contract.price_index], now_ns, settings)
             if forward is not None and has_moved(inst.calc_forward, forward.value, ratio):
                 out.append(option_job(state, inst, Trigger.UNDERLYING, now_ns, offset, settings))
+
+
+def advance(state: State, ts_ns: int, offset: int, settings: EngineSettings, out: list[Item]) -> None:
+    """Move log time to a record's, firing what is due first.  Before the first Clock there is no log time."""
+    if not state.has_clock:
+        return
+    log_time_ns = max(state.log_time_ns, ts_ns)
+    if state.timers and state.timers[0][0] <= log_time_ns:
+        fire(state, log_time_ns, offset, settings, out)
+    state.log_time_ns = log_time_ns
