@@ -16,7 +16,15 @@ from streams.kafka_clients import (
     reader_consumer,
     topic_names,
 )
-from streams.kafka_offsets import group_offsets, group_state, offsets_for_time, read_range, topic_id, watermarks
+from streams.kafka_offsets import (
+    found_group,
+    group_offsets,
+    group_state,
+    offsets_for_time,
+    read_range,
+    topic_id,
+    watermarks,
+)
 from streams.kafka_schemas import publish_schemas, published_schemas, resolver
 from streams.kafka_topics import config_differences, create_topics, repair_topics, wipe
 
@@ -26,6 +34,7 @@ __all__ = [
     "admin",
     "config_differences",
     "create_topics",
+    "found_group",
     "group_offsets",
     "group_state",
     "is_reachable",

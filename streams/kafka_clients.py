@@ -19,6 +19,9 @@ from streams.topics import MIB
 T = TypeVar("T")
 
 REQUEST_TIMEOUT_S = 20.0
+COORDINATOR_TIMEOUT_S = 3.0
+"""For requests to a group's coordinator.  On a new broker the first one makes Kafka create the topic of offsets, and
+librdkafka then waits for an answer that never comes, even at exit: ask with this limit, and ask again (``settled``)."""
 
 
 class KafkaUnreachable(RuntimeError):

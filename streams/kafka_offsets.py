@@ -15,7 +15,15 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import OffsetSpec
 
-from streams.kafka_clients import REQUEST_TIMEOUT_S, KafkaUnreachable, admin, reader_consumer, results, settled
+from streams.kafka_clients import (
+    COORDINATOR_TIMEOUT_S,
+    REQUEST_TIMEOUT_S,
+    KafkaUnreachable,
+    admin,
+    reader_consumer,
+    results,
+    settled,
+)
 
 _CONSUME_S = 0.05
 """``consume`` waits as long for a full batch, so this is what the last, partial one costs."""
@@ -56,11 +64,39 @@ def offsets_for_time(bootstrap: str, topic_name: str, partitions: Iterable[int],
     return found | _list_offsets(bootstrap, topic_name, open_ended, OffsetSpec.latest())
 
 
+def found_group(bootstrap: str, group: str, topic_name: str) -> dict[int, int]:
+    """Commit the log's present end for each partition that the group has no offset of; returns what was committed.
+
+    A new group would otherwise begin wherever the log ends when its members have joined, seconds later: what is written
+    meanwhile would be folded in silence.  A group with members is left alone (Kafka refuses, and it has begun by itself).
+    """
+    committed = group_offsets(bootstrap, group)
+    n_partitions = len(
+        admin(bootstrap).list_topics(topic_name, timeout=REQUEST_TIMEOUT_S).topics[topic_name].partitions
+    )
+    missing = [partition for partition in range(n_partitions) if (topic_name, partition) not in committed]
+    if not missing or group_state(bootstrap, group)[1]:
+        return {}
+    ends = {partition: end for partition, (_, end) in watermarks(bootstrap, topic_name, missing).items()}
+    offsets = [TopicPartition(topic_name, partition, end) for partition, end in ends.items()]
+    request = [ConsumerGroupTopicPartitions(group, offsets)]
+    settled(
+        bootstrap,
+        lambda: results(admin(bootstrap).alter_consumer_group_offsets(request, request_timeout=COORDINATOR_TIMEOUT_S)),
+    )
+    return ends
+
+
 def group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
     """{(topic name, partition): committed offset}; partitions without a commit are left out."""
     request = [ConsumerGroupTopicPartitions(group)]
     allowed = (KafkaError.GROUP_ID_NOT_FOUND,)
-    answer = settled(bootstrap, lambda: results(admin(bootstrap).list_consumer_group_offsets(request), allowed))
+    answer = settled(
+        bootstrap,
+        lambda: results(
+            admin(bootstrap).list_consumer_group_offsets(request, request_timeout=COORDINATOR_TIMEOUT_S), allowed
+        ),
+    )
     committed = answer[group].topic_partitions if answer[group] is not None else []
     return {(item.topic, item.partition): item.offset for item in committed if item.offset >= 0}
 
@@ -68,7 +104,12 @@ def group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
 def group_state(bootstrap: str, group: str) -> tuple[str, int]:
     """(state in lower case, number of members); ("dead", 0) for a group that does not exist."""
     allowed = (KafkaError.GROUP_ID_NOT_FOUND,)
-    answer = settled(bootstrap, lambda: results(admin(bootstrap).describe_consumer_groups([group]), allowed))[group]
+    answer = settled(
+        bootstrap,
+        lambda: results(
+            admin(bootstrap).describe_consumer_groups([group], request_timeout=COORDINATOR_TIMEOUT_S), allowed
+        ),
+    )[group]
     return (answer.state.name.lower(), len(answer.members)) if answer is not None else ("dead", 0)
 
 

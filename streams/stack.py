@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from streams import kafka, topics
 from streams.processes import Child, wait_until
 
 MAX_WORKERS = 16
+START_WITHIN_S = 60.0
 
 
 class StackError(RuntimeError):
@@ -91,8 +93,17 @@ class Stack:
         return self._start("ingest", "--url", self.simulator_url, "--namespace", self.namespace, *self.ingest)
 
     def start(self) -> None:
+        """Everything, ingest last and only when the group has its place in the log: the first record is priced live."""
         self.start_simulator()
         self.start_workers()
+        group = topics.group_name(self.namespace)
+
+        def is_founded() -> bool:
+            self.check()
+            return len(kafka.group_offsets(self.bootstrap, group)) == topics.TICKS.n_partitions
+
+        if not wait_until(is_founded, START_WITHIN_S, every_s=0.2):
+            raise StackError(f"the workers' group has no place in the log after {START_WITHIN_S:.0f} s")
         self.start_ingest()
 
     def check(self) -> None:

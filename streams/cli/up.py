@@ -28,7 +28,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
 
     Example: greekstream up --workers 4 --namespace sim
     """
-    from streams import broker, kafka, kafka_schemas, stack, supervisor
+    from streams import broker, kafka, kafka_schemas, stack, supervisor, topics
     from streams import settings as settings_module
     from streams.worker import logs
 
@@ -49,6 +49,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
         made = kafka.create_topics(bootstrap, namespace)
         kafka_schemas.publish_schemas(bootstrap, namespace)
+        kafka.found_group(bootstrap, group or topics.group_name(namespace), topics.full_name(topics.TICKS, namespace))
     except (broker.BrokerError, kafka.KafkaUnreachable) as error:
         raise click.ClickException(str(error)) from error
     log.info(

@@ -66,6 +66,7 @@ class Rows:
 
     values: dict[str, list[Any]] = field(default_factory=dict)
     priced: set[str] = field(default_factory=set)
+    average_effects: list[float] = field(default_factory=list)
     n_rows: int = 0
     n_priced: int = 0
 
@@ -82,10 +83,24 @@ class Rows:
             return
         self.n_priced += 1
         self.priced.add(row.instrument_name)
+        self._add_at_the_money(row)
         if row.trigger not in (Trigger.QUOTE, Trigger.MARK, Trigger.SNAPSHOT) or row.quote_age_ms != 0:
             return  # the venue's numbers in the row are older than the row
         for name in self.FIELDS:
             self.values.setdefault(name, []).append(getattr(row, name))
+
+    def _add_at_the_money(self, row: Greeks) -> None:
+        """Rows of every trigger for the average's effect: it needs nothing of the venue's."""
+        if row.forward is None or row.strike is None or row.tau_years is None or row.sigma is None:
+            return
+        seconds_left = row.tau_years * SECONDS_PER_YEAR
+        effective = row.tau_years - (2 * WINDOW_S / 3 - INTERVAL_S / 2) / SECONDS_PER_YEAR
+        # The leading term is an expansion: not for the last minutes before the window.
+        if not WINDOW_S < seconds_left < 2 * 86_400 or effective < 0.4 * row.tau_years or not row.european_price_usd:
+            return
+        if abs(np.log(row.strike / row.forward)) < 0.1 * row.sigma * np.sqrt(row.tau_years):
+            want = np.sqrt(effective / row.tau_years) - 1
+            self.average_effects.append((row.price_usd / row.european_price_usd - 1) / want)  # type: ignore[operator]
 
     def column(self, name: str) -> Floats:
         return np.array([np.nan if x is None else x for x in self.values[name]], dtype=np.float64)
@@ -127,13 +142,7 @@ def venue_checks(rows: Rows) -> list[Check]:
                 f"median {np.nanmedian(gap):.3f} points" if gap.size else "",
             )
         )
-        total = rows.column("sigma") * np.sqrt(tau)
-        near = before & (np.abs(np.log(strike / forward)) < 0.1 * total) & (tau * 365 < 2.0)
-        effective = tau - (2 * WINDOW_S / 3 - INTERVAL_S / 2) / SECONDS_PER_YEAR
-        near &= effective > 0.4 * tau  # the leading term is an expansion: not for the last minutes before the window
-        want = np.sqrt(effective / tau)[near] - 1
-        have = (rows.column("price_usd") / rows.column("european_price_usd"))[near] - 1
-        ratio = have / want
+        ratio = np.array(rows.average_effects)
         checks.append(
             Check(
                 "at the money, under two days: price / European - 1 is sqrt(T_eff/T) - 1 within 20 %",
@@ -152,28 +161,24 @@ class WindowCheck:
 
     price_index: str
     tolerance_usd: float
-    newest: dict[int, SettlementFixing] = field(default_factory=dict)  # by expiry
+    newest: dict[int, SettlementFixing] = field(default_factory=dict)  # by partition: each is a log of its own
     errors: list[float] = field(default_factory=list)
     n_fixings: int = 0
     n_imputed: int = 0
     n_from_estimate: int = 0
 
-    def on_fixing(self, fixing: SettlementFixing) -> None:
-        if fixing.price_index != self.price_index:
-            return
-        known = self.newest.get(fixing.expiry_ns)
-        if known is not None and known.grid_index >= fixing.grid_index:
-            return  # the same broadcast, read from another partition
-        self.n_fixings += 1
-        self.n_imputed += fixing.is_imputed
-        self.n_from_estimate += fixing.is_from_estimate
-        self.newest[fixing.expiry_ns] = fixing
+    def on_fixing(self, partition: int, fixing: SettlementFixing) -> None:
+        self.newest[partition] = fixing
+        if partition == 0:  # the same broadcast stands in all of them
+            self.n_fixings += 1
+            self.n_imputed += fixing.is_imputed
+            self.n_from_estimate += fixing.is_from_estimate
 
-    def on_quote(self, quote: OptionQuote, expiry_ns: int, n_fixings: int = 450) -> None:
-        fixing = self.newest.get(expiry_ns)
+    def on_quote(self, partition: int, quote: OptionQuote, expiry_ns: int, n_fixings: int = 450) -> None:
+        fixing = self.newest.get(partition)
         if fixing is None or quote.estimated_delivery_price is None or quote.index_price is None:
             return
-        if not expiry_ns - WINDOW_S * 1e9 < quote.ts_event_ns < expiry_ns:
+        if quote.is_snapshot or not expiry_ns - WINDOW_S * 1e9 < quote.ts_event_ns < expiry_ns:
             return
         weight = fixing.n_fixed / n_fixings
         rebuilt = weight * fixing.running_sum / fixing.n_fixed + (1 - weight) * quote.index_price

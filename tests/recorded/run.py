@@ -61,12 +61,12 @@ def hold_against_the_venue(bootstrap: str, namespace: str, seconds: float, resta
             expiring[record.instrument_name] = record.price_index
         elif isinstance(record, SettlementFixing) and record.price_index in windows:
             if record.expiry_ns == EXPIRY_13_APRIL_NS:
-                windows[record.price_index].on_fixing(record)
+                windows[record.price_index].on_fixing(message.partition(), record)
         elif isinstance(record, OptionQuote):
             if usable(record) and not record.is_snapshot:
                 needed.add(record.instrument_name)
             if record.instrument_name in expiring:
-                windows[expiring[record.instrument_name]].on_quote(record, EXPIRY_13_APRIL_NS)
+                windows[expiring[record.instrument_name]].on_quote(message.partition(), record, EXPIRY_13_APRIL_NS)
     rows = Rows()
     for message in measure.read_whole(bootstrap, topics.GREEKS, namespace):
         row = schemas.decode(message.value())
