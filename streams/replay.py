@@ -21,7 +21,7 @@ from streams.moments import Moment
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints
 from streams.worker.checkpoints import Bounds, Found
-from streams.worker.delivery import QUEUE_HIGH, BatchHeaders
+from streams.worker.delivery import QUEUE_HIGH, BatchHeaders, why_not_delivered
 from streams.worker.engines import ingest_wall_of
 from streams.worker.folds import Fold, FoldMaker, Identity, RawRecord
 from streams.worker.log_reader import PASSING, LogReader
@@ -295,8 +295,9 @@ class Replay:
         self.producer.poll(0)
 
     def _landed(self, error: Any, message: Any) -> None:
-        if error is not None:
-            self.failures.append(f"{message.topic()}[{message.partition()}]: {error}")
+        problem = why_not_delivered(error, message)
+        if problem:
+            self.failures.append(f"{message.topic()}[{message.partition()}]: {problem}")
 
     def _summary(self, lanes: dict[int, Lane], seconds: float) -> dict[str, Any]:
         records = sum(lane.n_records + lane.n_silent for lane in lanes.values())

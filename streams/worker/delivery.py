@@ -51,6 +51,20 @@ class BatchHeaders:
         return headers
 
 
+def why_not_delivered(error: Any, message: Any) -> str:
+    """Empty if the report says that the record stands in the log, at an offset; else why not.
+
+    After a SIGKILL of the broker librdkafka (2.16, idempotent, several requests in flight) reports success without an
+    offset for a batch that overtaken by a later one was answered as a repeat: measured in 3 of 15 kills, 2 or 3 records
+    each, and none of them was in the log.  A report without an offset therefore counts as a failure; at worst a record
+    that does stand there is written again, identical.
+    """
+    if error is not None:
+        return str(error)
+    offset = message.offset()
+    return "" if offset is not None and offset >= 0 else "reported as delivered, but without an offset"
+
+
 class Ticket:
     """A number of records on their way."""
 
@@ -65,8 +79,9 @@ class Ticket:
 
     def landed(self, error: Any, message: Any) -> None:
         """Delivery report of one record.  Called in the polling thread, and nowhere else."""
-        if error is not None:
-            self.error = f"{message.topic()}[{message.partition()}]: {error}"
+        problem = why_not_delivered(error, message)
+        if problem:
+            self.error = f"{message.topic()}[{message.partition()}]: {problem}"
         self._n_open -= 1
         if not self._n_open:
             if self._on_done is not None:

@@ -18,7 +18,7 @@ from streams.worker.engines import Engine
 from streams.worker.fence import Fence, Token
 from streams.worker.folds import FoldMaker
 from streams.worker.kernel import Kernel
-from streams.worker.log_reader import LogReader
+from streams.worker.log_reader import LogReader, LogReadFailed
 from streams.worker.settings import NS_PER_MIN, WorkerSettings
 
 ALARM_BYTES = 256 * 1024
@@ -192,6 +192,9 @@ class Restorer:
             self._check(token)
             if not records:
                 return
+            if records[0].offset != begin or records[-1].offset != begin + len(records) - 1:
+                # retention has overtaken us, or the read is not what it should be: start again from what there is
+                raise LogReadFailed(f"{self._topic}[{partition}]: wanted {begin} on, got {records[0].offset} on")
             begin = records[-1].offset + 1
             yield records
 

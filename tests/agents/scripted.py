@@ -44,6 +44,11 @@ class Sent:
     is_confirmed: bool = False
 
 
+def report_of(item: Sent, offset: int | None) -> Any:
+    """What librdkafka hands to a delivery callback."""
+    return SimpleNamespace(topic=lambda: item.topic, partition=lambda: item.partition, offset=lambda: offset)
+
+
 class ScriptedProducer:
     """librdkafka's producer: keeps what it is given; confirms at once, or only when ``confirm`` is called."""
 
@@ -58,12 +63,12 @@ class ScriptedProducer:
         if self.is_prompt:
             self.confirm()
 
-    def confirm(self, topic: str | None = None, error: Any = None) -> None:
-        """Report the delivery of everything (of a topic) that is on its way."""
+    def confirm(self, topic: str | None = None, error: Any = None, offset: int | None = 0) -> None:
+        """Report the delivery of everything (of a topic) that is on its way, at an offset."""
         for item in self.sent:
             if not item.is_confirmed and topic in (None, item.topic):
                 item.is_confirmed = True
-                item.landed(error, SimpleNamespace(topic=lambda i=item: i.topic, partition=lambda i=item: i.partition))
+                item.landed(error, report_of(item, offset))
 
     def poll(self, timeout_s: float) -> int:
         return 0

@@ -229,6 +229,16 @@ async def test_a_result_that_kafka_refuses_stops_the_checkpoint() -> None:
     assert bench.checkpoint_offsets() == [-1]
 
 
+async def test_a_report_of_success_without_an_offset_is_no_confirmation() -> None:
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    bench.producer.confirm(offset=None)
+    with pytest.raises(DeliveryFailed, match="without an offset"):
+        await bench.work.checkpoint(bench.partition)
+    assert bench.checkpoint_offsets() == [-1]
+
+
 async def test_no_checkpoint_is_written_when_nothing_came() -> None:
     bench = Bench()
     bench.add_checkpoint(-1)
