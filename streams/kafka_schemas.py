@@ -12,7 +12,8 @@ from confluent_kafka import KafkaException, Producer
 
 from schemas.catalogue import TEXT_BY_FINGERPRINT, Resolve, fingerprint_of, packaged
 from schemas.errors import UnknownSchema
-from streams import topics
+from streams import registry as registries
+from streams import settings, topics
 from streams.kafka_clients import REQUEST_TIMEOUT_S, KafkaUnreachable, producer, topic_names
 from streams.kafka_offsets import read_range, watermarks
 
@@ -66,7 +67,12 @@ def resolver(bootstrap: str, namespace: str = "", registry: Callable[[int], str]
     """``resolve`` for ``schemas.decode``: the package's schemas first, then ``schemas.v1``; a registry's ids by ``registry``.
 
     It reads the topic only when it meets a fingerprint the package lacks.  Raises UnknownSchema when nobody knows it.
+
+    registry : id -> schema text; by default the registry of SCHEMA_REGISTRY_URL is asked, where that is set.
     """
+    url = settings.schema_registry_url()
+    if registry is None and url:
+        registry = registries.connect(url).schema
     learnt: dict[bytes, str] = {}
     next_read_s = float("-inf")
 

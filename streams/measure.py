@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,9 +72,13 @@ def listed_options(states: dict[str, InstrumentState], log_time_ns: int) -> set[
     }
 
 
-def collect(bootstrap: str, namespace: str, resolve: Callable[..., object] | None = None) -> Figures:
+def collect(bootstrap: str, namespace: str, resolve: schemas.Resolve | None = None) -> Figures:
     """Read the namespace's topics once and count.  Partition log times may differ by a second; each row is judged by its own."""
-    decode = schemas.decode if resolve is None else (lambda data: schemas.decode(data, resolve))
+    resolve = resolve or kafka.resolver(bootstrap, namespace)
+
+    def decode(data: bytes) -> object:
+        return schemas.decode(data, resolve)
+
     figures = Figures()
     states: dict[str, InstrumentState] = {}
     newest_ms: Counter[int] = Counter()

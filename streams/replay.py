@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 
 import schemas
-from streams import kafka, topics
+from streams import kafka, registry, topics
 from streams.moments import Moment
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints
@@ -175,6 +175,8 @@ class Replay:
         """Fold to the moment, then write results to the side topics up to the end; the summary."""
         settings = self.settings
         kafka.create_topics(settings.bootstrap, settings.namespace, suffix=settings.suffix, only=RESULTS)
+        # The side topics' subjects, where there is a registry; the fold has its framing already.
+        registry.wire(settings.namespace, settings.suffix, RESULTS)
         names = {topic.short: topics.full_name(topic, settings.namespace, settings.suffix) for topic in RESULTS}
         lanes = {partition: self.lane(partition) for partition in self.partitions()}
         self._announce(lanes)

@@ -84,6 +84,11 @@ def kafka_bootstrap(environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get("KAFKA_BOOTSTRAP") or None
 
 
+def schema_registry_url(environ: Mapping[str, str] | None = None) -> str:
+    """SCHEMA_REGISTRY_URL; empty where no schema registry is used."""
+    return (os.environ if environ is None else environ).get("SCHEMA_REGISTRY_URL") or ""
+
+
 def state_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Where the local broker's jars and data, and logs of local runs, live: GREEKSTREAM_STATE_DIR or ./.state."""
     return Path((os.environ if environ is None else environ).get("GREEKSTREAM_STATE_DIR") or ".state").absolute()

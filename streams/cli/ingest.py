@@ -61,7 +61,7 @@ def command(
     """
     import structlog
 
-    from streams import broker, kafka
+    from streams import broker, kafka, registry
     from streams import settings as settings_module
     from streams.ingest import logs, shell
     from streams.ingest.log import IngestError, Superseded
@@ -88,6 +88,6 @@ def command(
         log.warning("ingest_superseded", text=str(error))
         print(error, file=sys.stderr)
         raise SystemExit(SUPERSEDED) from error
-    except (IngestError, broker.BrokerError, kafka.KafkaUnreachable) as error:
+    except (IngestError, broker.BrokerError, registry.RegistryError, kafka.KafkaUnreachable) as error:
         log.error("ingest_failed", text=str(error))
         raise click.ClickException(str(error)) from error

@@ -37,7 +37,7 @@ def command(
     prepare_numba(state_dir)
     import structlog
 
-    from streams import replay, topics
+    from streams import registry, replay, topics
     from streams.worker import logs
     from streams.worker.folds import load_maker
     from streams.worker.settings import WorkerSettings
@@ -66,6 +66,6 @@ def command(
         maker.warm_up()
         runner = replay.Replay(settings, maker, structlog.get_logger().info)
         summary = runner.reset() if reset else runner.run()
-    except (replay.ReplayError, broker.BrokerError, KeyError) as error:
+    except (replay.ReplayError, broker.BrokerError, registry.RegistryError, KeyError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(summary))

@@ -14,7 +14,9 @@ from confluent_kafka import KafkaException
 
 from schemas import UnknownSchema
 from streams import broker, kafka, settings
+from streams.kafka import KafkaUnreachable
 from streams.reader import TopicMissing
+from streams.registry import RegistryError
 
 namespace_option = click.option(
     "--namespace", default="", metavar="NAME", help="Prefix of topics and groups; empty for the live venue."
@@ -39,7 +41,7 @@ def clear_errors() -> Iterator[None]:
     """Turn what Kafka or a newer writer can do to a reader into one line and exit status 1."""
     try:
         yield
-    except (kafka.KafkaUnreachable, TopicMissing, UnknownSchema, KafkaException, ValueError) as error:
+    except (KafkaUnreachable, TopicMissing, UnknownSchema, RegistryError, KafkaException, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 

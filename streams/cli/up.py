@@ -61,14 +61,14 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         topics_made=len(made),
     )
     environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
-    _warm_up(environ)
+    _warm_up(environ, namespace)
     slots = supervisor.slots_for(ids, namespace, group, ("--url", ingest_url) if ingest_url else ())
     raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within).run())
 
 
-def _warm_up(environ: dict[str, str]) -> None:
+def _warm_up(environ: dict[str, str], namespace: str) -> None:
     """Compile once, in one process: sixteen that compile the same at once would take sixteen times as long."""
-    arguments = [sys.executable, "-m", "streams.cli", "worker", "--warm-up"]
+    arguments = [sys.executable, "-m", "streams.cli", "worker", "--warm-up", "--namespace", namespace]
     done = subprocess.run(arguments, env={**os.environ, **environ}, stdout=sys.stderr.fileno(), check=False)
     if done.returncode:
-        raise click.ClickException(f"the kernels did not compile (status {done.returncode}); see the lines above")
+        raise click.ClickException(f"the workers' warm-up failed (status {done.returncode}); see the lines above")

@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from schemas import DecodeError, FeedStatus, decode, encode
+from schemas import SINGLE_OBJECT, DecodeError, FeedStatus, Framing, decode, encode
 from streams import kafka, topics
 from streams.ingest.core import Out
 from streams.partitioning import N_PARTITIONS
@@ -31,7 +31,7 @@ class DeliveryFailed(IngestError):
     """Kafka has not confirmed a record: the log would have a hole, so the process ends and its successor recovers."""
 
 
-def claim(bootstrap: str, namespace: str, host: str) -> int:
+def claim(bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_OBJECT) -> int:
     """Write a claim record and return its offset, the ingest epoch.
 
     Its key is its own, so that compaction keeps every claim and epochs stay explainable.
@@ -50,9 +50,8 @@ def claim(bootstrap: str, namespace: str, host: str) -> int:
             offsets.append(int(message.offset() or 0))
 
     client = kafka.producer(bootstrap, linger_ms=0)
-    client.produce(
-        topics.full_name(topics.FEED_STATUS, namespace), encode(record), record.feed, 0, on_delivery=delivered
-    )
+    where = topics.full_name(topics.FEED_STATUS, namespace)
+    client.produce(where, encode(record, framing), record.feed, 0, on_delivery=delivered)
     client.flush(CLAIM_TIMEOUT_S)
     if not offsets:
         raise IngestError(f"the claim was not confirmed by Kafka at {bootstrap}: {'; '.join(errors) or 'no answer'}")
@@ -64,6 +63,7 @@ class ClaimWatch:
 
     def __init__(self, bootstrap: str, namespace: str, epoch: int) -> None:
         self._epoch = epoch
+        self._resolve = kafka.resolver(bootstrap, namespace)
         self._consumer = kafka.reader_consumer(bootstrap)
         self._consumer.assign([TopicPartition(topics.full_name(topics.FEED_STATUS, namespace), 0, epoch + 1)])
 
@@ -74,7 +74,7 @@ class ClaimWatch:
             if message.error() is not None or value is None or int(message.offset() or 0) <= self._epoch:
                 continue
             try:
-                record = decode(value)
+                record = decode(value, self._resolve)
             except DecodeError:
                 continue
             if isinstance(record, FeedStatus) and record.state == CLAIMED:
@@ -93,11 +93,12 @@ class LogProducer:
     Delivery reports come for failures only: at a thousand records a second the good ones would cost more than encoding.
     """
 
-    def __init__(self, bootstrap: str, namespace: str, host: str) -> None:
+    def __init__(self, bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_OBJECT) -> None:
         self._client: Any = kafka.producer(bootstrap, delivery_report_only_error=True)
         self._ticks = topics.full_name(topics.TICKS, namespace)
         self._status = topics.full_name(topics.FEED_STATUS, namespace)
         self._host = ("host", host.encode())
+        self._framing = framing
         self._failure = ""
         self.n_bytes = 0
 
@@ -108,7 +109,7 @@ class LogProducer:
 
     def write(self, out: Out, wall_ns: int) -> None:
         """Hand one record, or its sixteen copies, to Kafka's queue."""
-        value = encode(out.record)
+        value = encode(out.record, self._framing)
         headers = [("ingest_wall_ns", str(wall_ns).encode()), self._host]
         if out.partition is not None:
             self.n_bytes += len(value)
@@ -120,7 +121,7 @@ class LogProducer:
 
     def write_status(self, record: FeedStatus) -> None:
         """A state of the feed; its Kafka time is wall time."""
-        self._produce(self._status, encode(record), record.feed, 0, 0, None)
+        self._produce(self._status, encode(record, self._framing), record.feed, 0, 0, None)
 
     def _produce(self, topic: str, value: bytes, key: str, partition: int, time_ms: int, headers: Any) -> None:
         while True:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from schemas import Clock, DecodeError, OptionQuote, OptionTrade, SettlementFixing, UnderlyingQuote, decode
-from schemas.catalogue import FINGERPRINT
+from schemas import (
+    SINGLE_OBJECT,
+    Clock,
+    DecodeError,
+    Framing,
+    OptionQuote,
+    OptionTrade,
+    SettlementFixing,
+    UnderlyingQuote,
+    decode,
+)
 from streams import kafka, topics
 from streams.ingest.core import Recovered
 from streams.partitioning import N_PARTITIONS
 
 NS_PER_MS = 1_000_000
-_QUOTE_MARK = b"\xc3\x01" + FINGERPRINT[OptionQuote]
 
 
 class Lookback:
@@ -55,12 +63,13 @@ class Lookback:
         )
 
 
-def read(bootstrap: str, namespace: str, lookback_s: int) -> Recovered:
+def read(bootstrap: str, namespace: str, lookback_s: int, framing: Framing = SINGLE_OBJECT) -> Recovered:
     """The end of every partition of the namespace's ticks: the last ``lookback_s`` seconds of log time, and one record at least."""
     name = topics.full_name(topics.TICKS, namespace)
     partitions = range(N_PARTITIONS)
     ends = kafka.watermarks(bootstrap, name, partitions)
-    lookback = Lookback()
+    lookback, resolve = Lookback(), kafka.resolver(bootstrap, namespace)
+    quote_marks = (SINGLE_OBJECT[OptionQuote], framing[OptionQuote])
     last_ms = 0
     for message in kafka.read_range(
         bootstrap, name, {p: (end - 1, end) for p, (first, end) in ends.items() if end > first}
@@ -74,9 +83,9 @@ def read(bootstrap: str, namespace: str, lookback_s: int) -> Recovered:
         value, partition = message.value(), message.partition()
         assert value is not None and partition is not None
         record: object = None
-        if not value.startswith(_QUOTE_MARK):  # quotes are many, and nothing of them is needed
+        if not value.startswith(quote_marks):  # quotes are many, and nothing of them is needed
             try:
-                record = decode(value)
+                record = decode(value, resolve)
             except DecodeError:
                 record = None  # the workers will put it into deadletter.v1; ingest can do without it
         lookback.take(partition, message.timestamp()[1] * NS_PER_MS, record)

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from streams import kafka
+from streams import kafka, registry
 from streams.deribit import channels, client
 from streams.deribit.events import Event
 from streams.deribit.session import Session
@@ -191,9 +191,10 @@ async def _main(settings: IngestSettings, bootstrap: str) -> None:
     host = socket.gethostname()
     kafka.create_topics(bootstrap, settings.namespace)
     kafka.publish_schemas(bootstrap, settings.namespace)
-    epoch = claim(bootstrap, settings.namespace, host)
+    wire = registry.wire(settings.namespace)
+    epoch = claim(bootstrap, settings.namespace, host, wire.framing)
     # After the claim: whoever wrote before us has at most its last quarter of a second left.
-    recovered = lookback.read(bootstrap, settings.namespace, settings.lookback_s)
+    recovered = lookback.read(bootstrap, settings.namespace, settings.lookback_s, wire.framing)
     log.info(
         "ingest_claimed",
         epoch=epoch,
@@ -210,7 +211,8 @@ async def _main(settings: IngestSettings, bootstrap: str) -> None:
         recovered,
         lambda item, now_ns: channels.passes(session_settings, item.instrument_name, now_ns),
     )
-    producer, watch = LogProducer(bootstrap, settings.namespace, host), ClaimWatch(bootstrap, settings.namespace, epoch)
+    producer = LogProducer(bootstrap, settings.namespace, host, wire.framing)
+    watch = ClaimWatch(bootstrap, settings.namespace, epoch)
     ingest = Ingest(settings, state, session, producer, watch, clock)
     # What lives now lives to the end; a full collection over it would cost a hundred milliseconds.
     gc.collect()

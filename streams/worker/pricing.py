@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import schemas
-from streams import engine, kafka_schemas, topics
+from streams import engine, kafka_schemas, registry, topics
 from streams import settings as settings_module
 from streams.engine import EngineSettings, Located, State, Unreadable
 from streams.worker import folds
 from streams.worker.folds import Outgoing, RawRecord
 
-WIRE_FORMAT = "avro-single-object"
 MAX_PAYLOAD = 64 * 1024
 """Bytes of an unreadable record that the dead letter keeps."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +54,7 @@ class PricingFold:
     identity: engine.Identity
     settings: EngineSettings
     resolve: Any
+    framing: schemas.Framing
 
     def new_state(self) -> State:
         return engine.new_state(self.identity, self.settings)
@@ -73,7 +73,7 @@ class PricingFold:
             Outgoing(
                 result.topic,
                 result.key.encode(),
-                None if result.record is None else schemas.encode(result.record),
+                None if result.record is None else schemas.encode(result.record, self.framing),
                 result.ts_ns,
                 result.source_offset,
                 result.result_seq,
@@ -101,20 +101,21 @@ class PricingMaker:
     settings: EngineSettings
     namespace: str
     resolve: Any
+    wire: registry.Wire = registry.SINGLE
 
     @property
     def identity(self) -> folds.Identity:
-        return folds.Identity(
-            settings_module.settings_hash(self.settings), engine_version(), cpu_features(), engine.STATE_FORMAT
-        )
+        """The wire format is part of the settings' hash: bytes differ by it, so a change of it opens the next epoch."""
+        settings_hash = settings_module.settings_hash(self.settings, *self.wire.facts)
+        return folds.Identity(settings_hash, engine_version(), cpu_features(), engine.STATE_FORMAT)
 
     def fold(self, partition: int, log_id: str) -> PricingFold:
         ours = self.identity
         where = topics.full_name(topics.TICKS, self.namespace)
         identity = engine.Identity(
-            partition, log_id, ours.settings_hash, ours.engine_version, ours.cpu_features, WIRE_FORMAT, where
+            partition, log_id, ours.settings_hash, ours.engine_version, ours.cpu_features, self.wire.name, where
         )
-        return PricingFold(identity, self.settings, self.resolve)
+        return PricingFold(identity, self.settings, self.resolve, self.wire.framing)
 
     def warm_up(self) -> None:
         import pricers
@@ -123,6 +124,9 @@ class PricingMaker:
 
 
 def make(bootstrap: str, namespace: str, settings: EngineSettings | None = None) -> PricingMaker:
-    """The maker of a worker; engine settings from the environment (GREEKSTREAM_ENGINE_<FIELD>) unless given."""
+    """The maker of a worker; engine settings from the environment (GREEKSTREAM_ENGINE_<FIELD>) unless given.
+
+    With SCHEMA_REGISTRY_URL set it registers the schemas there, and its results carry the registry's ids.
+    """
     settings = settings or settings_module.load(EngineSettings, "ENGINE")
-    return PricingMaker(settings, namespace, kafka_schemas.resolver(bootstrap, namespace))
+    return PricingMaker(settings, namespace, kafka_schemas.resolver(bootstrap, namespace), registry.wire(namespace))
