@@ -1,7 +1,7 @@
 """Read greeks.v1 with Confluent's own AvroDeserializer and a schema registry.
 
-The pipeline must have been started with SCHEMA_REGISTRY_URL set, so that records carry Confluent's framing; needs
-confluent-kafka[avro,schemaregistry].
+The pipeline must have been started with SCHEMA_REGISTRY_URL set, so that records carry Confluent's framing (what was
+written before that has another frame, and is passed over here); needs confluent-kafka[avro,schemaregistry].
 
     python examples/consume_with_confluent_deserializer.py 127.0.0.1:9092 http://127.0.0.1:8081 greeks.v1
 """
@@ -23,7 +23,7 @@ def rows(consumer: Consumer, topic: str, registry: SchemaRegistryClient) -> Iter
     consumer.subscribe([topic])
     while True:
         message = consumer.poll(1.0)
-        if message is not None and not message.error() and message.value():
+        if message is not None and not message.error() and (message.value() or b"")[:1] == b"\0":
             yield deserialize(message.value(), context)
 
 

@@ -67,7 +67,8 @@ def test_confluents_deserializer_reads_our_framing_from_a_mock_registry() -> Non
     assert subject == "greeks.v1-greekstream.v1.Greeks"
     number = registry.register_schema(subject, Schema(schemas.SCHEMA_TEXT[Greeks], "AVRO"))
     row = greeks("BTC-27MAR26-100000-C", offset=7, bid=0.0125)
-    values = [None, schemas.encode(row, confluent_framing({Greeks: number}))]
+    older = schemas.encode(row)  # written before the registry was there
+    values = [None, older, schemas.encode(row, confluent_framing({Greeks: number}))]
     found = []
     try:
         for one in load("consume_with_confluent_deserializer").rows(Handed(values), "greeks.v1", registry):
