@@ -13,6 +13,8 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[broker,registry,dev]'
 	$(BIN)/greekstream broker fetch
+	@echo 'compiling the kernels (once)'
+	$(BIN)/python -c 'import pricers; pricers.warm_up()'
 	touch $(STAMP)
 
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
@@ -38,4 +40,4 @@ chaos: setup  ## ten seeds of kills, stops, joins and restarts against the oracl
 
 clean:  ## everything that setup and runs have made
 	-test -x $(BIN)/greekstream && $(BIN)/greekstream broker stop
-	rm -rf $(VENV) .state build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .state pricers/__pycache__ build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

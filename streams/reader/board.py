@@ -53,11 +53,12 @@ def options_of(rows: Iterable[Greeks], price_index: str) -> list[Greeks]:
 
 
 def busiest_expiry(options: Iterable[Greeks]) -> int | None:
-    """The expiry with the most liquid options, the nearest of equals; None without any option."""
+    """The nearest expiry with at least half as many liquid options as the busiest; None without any option."""
     n_liquid: Counter[int] = Counter()
     for row in options:
         n_liquid[row.expiry_ns or 0] += row.is_liquid
-    return min(n_liquid, key=lambda expiry_ns: (-n_liquid[expiry_ns], expiry_ns), default=None)
+    busy = max(n_liquid.values(), default=0) / 2
+    return min((expiry_ns for expiry_ns, n in n_liquid.items() if n >= busy), default=None)
 
 
 def board(rows: Iterable[Greeks], price_index: str, expiry_ns: int | None = None) -> Board | None:
