@@ -22,10 +22,11 @@ def rows(n_liquid_near: int = 3, n_liquid_far: int = 3) -> list:
     return [*near, *far, *linear]
 
 
-def test_the_busiest_expiry_is_taken_and_the_nearest_of_equals() -> None:
+def test_the_nearest_busy_expiry_is_taken() -> None:
     options = lambda *counts: [row for row in rows(*counts) if row.price_index == "btc_usd" and row.expiry_ns]  # noqa: E731
     assert busiest_expiry(options(3, 3)) == parse_expiry(NEAR)
-    assert busiest_expiry(options(3, 4)) == parse_expiry(FAR)
+    assert busiest_expiry(options(2, 4)) == parse_expiry(NEAR)
+    assert busiest_expiry(options(1, 4)) == parse_expiry(FAR)
     assert busiest_expiry([]) is None
 
 
