@@ -20,6 +20,9 @@ from streams.engine.state import Facts, Solved, State
 USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
 SIGMA_OF_DETERMINED = 0.5
 """Fed to the pricer when exercise is certain and no vol was ever known: the linear price does not depend on it."""
+N_BEFORE_TWIN = 15
+"""Columns up to european_sigma, which follows from the price; those after it stand at the row's sigma."""
+NO_TWIN = (None,) * 8
 
 
 def price(state: State, items: Sequence[Item], settings: EngineSettings, identity: Identity) -> list[Result]:
@@ -141,7 +144,7 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
     twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma
     rows = _wire_values(ours, twin, twin_sigma.tolist(), forward_usd.tolist(), payoff == "inverse")
     for job, row, status in zip(jobs, rows, ours.status.tolist(), strict=True):
-        job.values = row
+        job.values = row if job.sigma is not None else row[:N_BEFORE_TWIN] + NO_TWIN
         job.value_status = status
 
 

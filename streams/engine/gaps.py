@@ -35,4 +35,8 @@ class _Matcher:
     def takes(self, name: str) -> bool:
         if self.is_all or name in self.names:
             return True
-        return bool(self.currencies) and name.split("-", 1)[0].split("_", 1)[0] in self.currencies
+        if not self.currencies:
+            return False
+        # USDC contracts, BTC_USDC-..., trade on the channel of USDC.
+        coin, _, settled_in = name.split("-", 1)[0].partition("_")
+        return (settled_in or coin) in self.currencies

@@ -13,6 +13,7 @@ from streams.engine import seqs
 from streams.engine.expiry import note_expiry
 from streams.engine.forwards import forward_of, has_moved, is_price
 from streams.engine.jobs import Item, Refusal, option_job
+from streams.engine.measures import tick_at
 from streams.engine.settings import NS_PER_MS, EngineSettings
 from streams.engine.state import Instrument, State, Underlying, facts_of
 from streams.engine.triggers import advance, arm_mark, schedule
@@ -23,6 +24,9 @@ from streams.engine.validate import (
     raise_epoch,
     without_nonsense,
 )
+
+NOISE = 1e-9
+"""Relative difference of two premiums that no tick can explain."""
 
 
 def apply_quote(state: State, quote: OptionQuote, offset: int, settings: EngineSettings, out: list[Item]) -> None:
@@ -87,19 +91,15 @@ def _mark_changed(state: State, inst: Instrument, offset: int, settings: EngineS
 
 
 def _tick_moved(inst: Instrument, old: float | None, new: float | None) -> bool:
-    """Compared in ticks of the instrument (E-70): float noise is no change."""
+    """Compared in ticks of the instrument (E-70): float noise is no change.  A tick made up from the name may be too coarse."""
     if old == new:
         return False
     if old is None or new is None:
         return True
     contract = inst.contract
-    tick = 0.0
-    if contract is not None:
-        tick = contract.tick_size
-        for step in contract.tick_size_steps:
-            if min(old, new) >= step.above_price:
-                tick = max(tick, step.tick_size)
-    return abs(new - old) >= 0.5 * tick
+    if contract is None or contract.is_inferred:
+        return abs(new - old) > NOISE * abs(old)
+    return abs(new - old) >= 0.5 * tick_at(contract, min(old, new))
 
 
 def _mark_moved(state: State, inst: Instrument) -> Underlying | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from schemas import InstrumentState
 from streams.engine.jobs import Job
 from streams.engine.settings import NS_PER_MS, SECONDS_PER_YEAR, EngineSettings
 from streams.engine.state import Facts
@@ -12,6 +13,15 @@ from streams.engine.state import Facts
 def age_ms(now_ns: int, then_ns: int) -> float:
     """Milliseconds since then, never negative."""
     return max(0, now_ns - then_ns) / NS_PER_MS
+
+
+def tick_at(contract: InstrumentState, price: float) -> float:
+    """The contract's tick at a premium, in its premium unit."""
+    tick = contract.tick_size
+    for step in contract.tick_size_steps:
+        if price >= step.above_price:
+            tick = max(tick, step.tick_size)
+    return tick
 
 
 def times(a: float | None, b: float | None) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pricers import Status
 from schemas import (
     DeadLetter,
     Engine,
@@ -35,7 +34,6 @@ FUTURE_VALUES = (None, 1.0, *(0.0,) * 8, None, None, *(None,) * 9)
 NO_VOLS = (None, RowStatus.NO_QUOTE) * 4 + (None, None)
 PAYLOAD_MAX = 65_536
 ENGINES = {"closed_form": Engine.CLOSED_FORM, "qmc": Engine.QMC, "paths": Engine.PATHS, "european": Engine.EUROPEAN}
-FALLBACK = int(Status.FALLBACK)
 
 
 class Writer:
@@ -143,7 +141,7 @@ class Writer:
             if sigma is not None and forward is not None:
                 sd_usd = settlement_sd_usd(job, facts, forward.value, sigma)
                 is_pin_risk = pin_risk(job, facts, forward.value, sigma, sd_usd, tau_years, self.settings)
-        engine = Engine.NONE if not has_values else Engine.QMC if job.value_status == FALLBACK else self._engine
+        engine = self._engine if has_values else Engine.NONE
         if quote is None:
             ticker: tuple[float | None, ...] = (None,) * 8
             venue: tuple[float | None, ...] = (None,) * 7
@@ -188,7 +186,7 @@ class Writer:
             values = None
         own = job.ivs[3] if job.ivs else None
         sigma = job.sigma if values is not None else None
-        engine = Engine.NONE if values is None else Engine.QMC if job.value_status == FALLBACK else self._engine
+        engine = self._engine if values is not None else Engine.NONE
         row = TradeGreeks._make((
             *trade, self.identity.partition, self._offset, self._seq, status,
             own.sigma if own is not None else None,

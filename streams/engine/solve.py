@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pricers import Status, implied_vols
-from schemas import RowStatus
-from streams.engine.forwards import is_price
+from schemas import OptionQuote, RowStatus
+from streams.engine.forwards import Forward, is_price
 from streams.engine.jobs import NO_IV, Iv, Job
+from streams.engine.measures import tick_at
 from streams.engine.settings import NS_PER_S, SECONDS_PER_YEAR, EngineSettings
 from streams.engine.state import Facts
 
@@ -19,7 +20,7 @@ CROSSED = Iv(None, RowStatus.CROSSED_QUOTE)
 BAD = Iv(None, RowStatus.BAD_INPUT)
 
 ROW_STATUS = [RowStatus.OK if s is Status.FALLBACK else RowStatus[s.name] for s in sorted(Status)]
-"""By number of the pricers' Status.  A fallback is a number like any other; the row's engine says who made it."""
+"""By number of the pricers' Status.  A fallback is a number like any other: of the same engine, at a wider error (pricers._wide)."""
 
 
 N_COLUMNS = 10
@@ -36,11 +37,13 @@ class Requests:
         self.targets: list[tuple[Job, int]] = []
 
     def add(
-        self, job: Job, slot: int, priced_at: tuple[float, float, float, float, float], tail: tuple[float, ...]
-    ) -> None:
+        self, job: Job, slot: int, priced_at: tuple[float, float, float, float, float], tail: tuple[float, ...],
+        tick_usd: float,
+    ) -> None:  # fmt: skip
         self.targets.append((job, slot))
         self.numbers += priced_at
         self.numbers += tail
+        self.numbers.append(tick_usd)
 
 
 def solve(jobs: Sequence[Job], settings: EngineSettings) -> None:
@@ -57,43 +60,56 @@ def solve(jobs: Sequence[Job], settings: EngineSettings) -> None:
 
 def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -> None:
     """The prices of a job that have a vol to be found; what has none gets its status here."""
-    forward = job.forward
-    if forward is None or facts.rule is None:
+    forward, contract = job.forward, job.contract
+    if forward is None or facts.rule is None or contract is None:
         return
-    unit = forward.value if facts.is_inverse else 1.0
-    contract = job.contract
-    tick_usd = contract.tick_size * unit if contract is not None else math.nan
     job.ivs = [NO_IV, NO_IV, NO_IV, NO_IV]
     rule, fixings = facts.rule, job.fixings
-    tail: tuple[float, float, float, float, float] = (
-        float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum, tick_usd,
-    )  # fmt: skip
-    here = (facts.strike, facts.sign, job.next_fixing_s)
+    tail = (float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum)
+
+    def add(slot: int, price: float, at: float, next_fixing_s: float) -> None:
+        unit = at if facts.is_inverse else 1.0
+        priced_at = (price * unit, at, facts.strike, facts.sign, next_fixing_s)
+        out.add(job, slot, priced_at, tail, tick_at(contract, price) * unit)
+
     if job.trade is not None:
         if job.trade.price > 0.0:
-            out.add(job, LAST, (job.trade.price * unit, forward.value, *here), tail)
+            add(LAST, job.trade.price, forward.value, job.next_fixing_s)
         return
     if job.last_price is not None:
-        last_unit = job.last_forward if facts.is_inverse else 1.0
-        out.add(job, LAST, (job.last_price * last_unit, job.last_forward, *here), tail)
+        add(LAST, job.last_price, job.last_forward, job.next_fixing_s)
     quote = job.quote
     if quote is None:
         return
+    moment = _moment_of(quote, job, facts, forward)
     bid, ask, mark = quote.bid, quote.ask, quote.mark
     if bid is not None and ask is not None and bid > ask > 0.0:
         job.ivs[BID] = job.ivs[ASK] = CROSSED
     else:
         for slot, price in ((BID, bid), (ASK, ask)):
             if price is not None and price > 0.0:
-                out.add(job, slot, (price * unit, forward.value, *here), tail)
+                add(slot, price, *moment)
             elif price is not None and price < 0.0:
                 job.ivs[slot] = BAD
     if mark is not None and mark > 0.0:
         recovered = unrounded_mark(job, facts, settings)
         if recovered is None:
-            out.add(job, MARK, (mark * unit, forward.value, *here), tail)
+            add(MARK, mark, *moment)
         else:
-            out.add(job, MARK, recovered, tail)
+            unit = recovered[1] if facts.is_inverse else 1.0
+            out.add(job, MARK, recovered, tail, tick_at(contract, mark) * unit)
+
+
+def _moment_of(quote: OptionQuote, job: Job, facts: Facts, forward: Forward) -> tuple[float, float]:
+    """Forward, USD per coin, and seconds to the next fixing, under which a quote was made.
+
+    The ones stamped on it: an unmoved quote under a moved forward gives a wrong vol.  The row's own where nothing is stamped, and
+    inside the settlement window, where the venue stamps the estimated delivery price.
+    """
+    stamped = quote.underlying_price
+    if stamped is None or not is_price(stamped) or job.now_ns >= facts.window_ns:
+        return forward.value, job.next_fixing_s
+    return stamped, job.next_fixing_s + (job.now_ns - job.quote_ns) / NS_PER_S
 
 
 def _solve_payoff(requests: Requests, payoff: str, settings: EngineSettings) -> None:
