@@ -61,9 +61,9 @@ def command(
     """
     import structlog
 
-    from streams import broker, kafka, registry
+    from streams import broker, kafka, logs, registry
     from streams import settings as settings_module
-    from streams.ingest import logs, shell
+    from streams.ingest import shell
     from streams.ingest.log import IngestError, Superseded
     from streams.ingest.settings import IngestSettings
 

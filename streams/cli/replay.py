@@ -37,8 +37,7 @@ def command(
     prepare_numba(state_dir)
     import structlog
 
-    from streams import registry, replay, topics
-    from streams.worker import logs
+    from streams import logs, registry, replay, topics
     from streams.worker.folds import load_maker
     from streams.worker.settings import WorkerSettings
 

@@ -28,9 +28,8 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
 
     Example: greekstream up --workers 4 --namespace sim
     """
-    from streams import broker, kafka, kafka_schemas, stack, supervisor, topics
+    from streams import broker, kafka, kafka_schemas, logs, stack, supervisor, topics
     from streams import settings as settings_module
-    from streams.worker import logs
 
     logs.configure()
     import structlog

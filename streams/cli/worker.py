@@ -53,7 +53,8 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
 
     state_dir = settings_module.state_dir()
     prepare_numba(state_dir)
-    from streams.worker import app, logs
+    from streams import logs
+    from streams.worker import app
     from streams.worker.folds import load_maker
     from streams.worker.settings import WorkerSettings
 

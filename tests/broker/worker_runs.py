@@ -69,7 +69,9 @@ def fleet_of(bootstrap: str, namespace: str, n_workers: int, log_dir: Path, **en
         for worker_id in range(n_workers):
             fleet.start(worker_id)
         wait_until_opened(bootstrap, namespace)
-        eventually(lambda: {line["worker"] for line in fleet.events("partitions_ready")} == set(range(n_workers)), WITHIN_S)
+        eventually(
+            lambda: {line["worker"] for line in fleet.events("partitions_ready")} == set(range(n_workers)), WITHIN_S
+        )
         yield fleet
 
 

@@ -98,7 +98,7 @@ STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', 
 RUN = """
 import sys
 from streams.supervisor import Backoff, Slot, Supervisor
-from streams.worker import logs
+from streams import logs
 logs.configure()
 slots = [Slot(f"child-{i}", ("-c", code)) for i, code in enumerate(sys.argv[2:])]
 supervisor = Supervisor(slots, stop_within_s=float(sys.argv[1]), command=(sys.executable,), backoff=Backoff(first_s=0.1))

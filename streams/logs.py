@@ -1,4 +1,4 @@
-"""Logs of a worker: one JSON object a line on stderr; Kafka clients' chatter is rate-limited."""
+"""Logs of the shells: one JSON object a line on stderr; Kafka clients' chatter is rate-limited."""
 
 from __future__ import annotations
 
