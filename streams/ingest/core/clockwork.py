@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas import Clock
+from schemas import Clock, SettlementFixing
 from streams.ingest.core import outages
 from streams.ingest.core.fixings import DEFAULT_RULE, RULES, Window, window_start_ns
 from streams.ingest.core.listing import next_snapshot_ns
@@ -56,7 +56,7 @@ def _open(state: State) -> None:
     start_ns = window_start_ns(venue_ns)
     first_ns = last_ns if last_ns is not None else start_ns if start_ns is not None else venue_ns
     _write_clock(state, first_ns)
-    if start_ns is None and venue_ns - first_ns <= state.settings.outage_s * NS_PER_S:
+    if start_ns is None and venue_ns == first_ns:
         _run(state)
     else:
         _begin_catching_up(state)
@@ -75,8 +75,8 @@ def _catch_up(state: State) -> None:
     if state.timeline.now_ns < state.catch_up_until_ns and _is_waiting_for_facts(state, due_ns):
         return
     if due_ns - writer.clock_ns <= settings.outage_s * NS_PER_S:
-        _run(state)
         _close_up_to(state, due_ns)
+        _run(state)  # what waited comes after the Clocks, or it would be bounded by the last one before the outage
         return
     _write_fixings(state, due_ns)
     _write_clock(state, due_ns)
@@ -137,16 +137,19 @@ def _find_windows(state: State, clock_ns: int) -> None:
 
 
 def _write_fixings(state: State, clock_ns: int) -> None:
-    """Every grid point up to ``clock_ns`` that has no record yet."""
+    """Every grid point up to ``clock_ns`` that has no record yet, of all windows by grid time: each of them is log time."""
     _find_windows(state, clock_ns)
+    due: list[SettlementFixing] = []
     for key, window in list(state.windows.items()):
         index = state.listing.index(window.price_index)
         for fixing in window.due(clock_ns, index, state.settings.estimate_after_s * NS_PER_S):
-            state.writer.broadcast(fixing)
+            due.append(fixing)
             state.counts.fixings_imputed += fixing.is_imputed
             state.counts.estimate_off += window.is_off(fixing, index.index_known_at(fixing.grid_ns))
         if window.is_done or window.expiry_ns <= clock_ns:
             del state.windows[key]
+    for fixing in sorted(due, key=lambda fixing: (fixing.grid_ns, fixing.price_index, fixing.expiry_ns)):
+        state.writer.broadcast(fixing)
 
 
 def _write_clock(state: State, clock_ns: int) -> None:

@@ -95,13 +95,16 @@ class Listing:
         return self.entries.get(name), written
 
     def change_status(self, name: str, status: InstrumentStatus, ts_ns: int) -> InstrumentState | None:
-        """The venue says only name and status; the state to be written, or None when nothing changes."""
+        """The venue says only name and status; the state to be written, or None when nothing changes.
+
+        What is gone before its expiry leaves the list; at the expiry the Clock ends it, and its delivery price is still to come.
+        """
         entry = self.entries.get(name)
         if entry is None or entry.state.status == status:
             return None
         entry.state = entry.state._replace(status=status, ts_event_ns=ts_ns)
         written = entry.state
-        if status in _GONE:
+        if status in _GONE and (written.expiry_ns is None or ts_ns < written.expiry_ns):
             del self.entries[name]
         return written
 

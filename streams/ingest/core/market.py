@@ -31,6 +31,9 @@ def take_quote(state: State, quote: OptionQuote) -> None:
     state.counts.quotes += 1
     if ts_ns < entry.quote_ns and entry.quote_outage == state.n_outages:
         state.counts.late += 1
+        if state.writer.is_waiting(quote.instrument_name):
+            state.counts.conflated += 1  # into the newer one that waits
+            return
     else:
         entry.quote, entry.quote_ns, entry.quote_outage = quote, ts_ns, state.n_outages
         entry.index.take_quote(entry.state, quote, ts_ns)
@@ -49,11 +52,12 @@ def take_marks(state: State, event: ev.MarkPrices) -> None:
     for mark in event.marks:
         entry = state.listing.entries.get(mark.instrument_name)
         has_ticker = entry is not None and entry.quote_outage == state.n_outages and entry.quote is not None
-        is_soon = entry is not None and mark.ts_event_ns < entry.mark_ns + int(settings.mark_fill_s * NS_PER_S)
+        ts_ns = state.bounded(mark.ts_event_ns)
+        is_soon = entry is not None and ts_ns < entry.mark_ns + int(settings.mark_fill_s * NS_PER_S)
         if entry is None or has_ticker or is_soon:
             state.counts.marks_ignored += 1
             continue
-        entry.mark_ns = mark.ts_event_ns
+        entry.mark_ns = ts_ns
         state.counts.marks_used += 1
         state.writer.quote(_mark_only(mark))
 
@@ -94,4 +98,4 @@ def take_dvol(state: State, event: ev.VolatilityIndex) -> None:
 
 
 def take_estimate(state: State, event: ev.DeliveryEstimate) -> None:
-    state.listing.index(event.price_index).estimate = event
+    state.listing.index(event.price_index).estimate = event._replace(ts_event_ns=state.bounded(event.ts_event_ns))

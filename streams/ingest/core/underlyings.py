@@ -121,7 +121,7 @@ class PriceIndex:
         series = self.series.get(expiry_ns)
         if series is None:
             series = self.series[expiry_ns] = Series(expiry_ns, state.payoff)
-        series.take(state, quote)
+        series.take(state, quote if quote.ts_event_ns == ts_ns else quote._replace(ts_event_ns=ts_ns))
         if quote.index_price is not None and ts_ns > self.index_ns + TICKER_INDEX_AFTER_NS:
             self.take_index(ts_ns, quote.index_price)
         name = quote.underlying_index
@@ -224,5 +224,5 @@ class PriceIndex:
         """The last index known at a time; when there is none before it, the first after it.  USD per coin."""
         before = [item for item in self.prints if item[0] <= grid_ns]
         if before:
-            return max(before)[1]
+            return max(reversed(before), key=lambda item: item[0])[1]  # of one moment: the last to arrive
         return self.prints[0][1] if self.prints else self.index_price

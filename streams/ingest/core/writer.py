@@ -48,6 +48,10 @@ class Writer:
     def n_waiting(self) -> int:
         return len(self._held) + len(self._waiting)
 
+    def is_waiting(self, instrument_name: str) -> bool:
+        """Whether a quote of this instrument waits for room."""
+        return instrument_name in self._waiting
+
     def quote(self, quote: OptionQuote) -> None:
         """Write a quote now, or let it wait and conflate when there is no room."""
         if not self.is_holding and self.n_room is None and not self._waiting:
