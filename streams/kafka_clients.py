@@ -78,6 +78,8 @@ def producer(bootstrap: str, **overrides: Any) -> Producer:
         **_CLIENT,
         "acks": "all",
         "enable.idempotence": True,
+        # With more, librdkafka has reported success (without an offset) for records that a killed broker had not kept.
+        "max.in.flight.requests.per.connection": 1,
         "linger.ms": 5,
         "compression.type": "zstd",
         # Agrees with Kafka's own partitioner, which librdkafka's default does not.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,23 +13,13 @@ from streams.broker import BrokerSettings, LocalBroker
 from tests.chaos.fleet import eventually
 
 
-def _quiet_port() -> int:
-    """A free port below those that the system gives to outgoing connections: while a broker is away, one of the clients
-    that keep trying to reach it may be given the very port, and the broker could not come back to it."""
-    for port in random.sample(range(20_000, 30_000), 200):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port between 20000 and 30000")
-
-
 class Breakable:
     """A local Apache Kafka that can be stopped or killed, and started again at its port with its data."""
 
     def __init__(self, folder: Path) -> None:
         self._broker = LocalBroker(
             folder,
-            _quiet_port(),
+            None,
             jars_dir=settings.state_dir() / "jars",
             settings=BrokerSettings(heap_mb=512),
             dies_with_parent=True,
