@@ -6,8 +6,10 @@ import contextlib
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +18,7 @@ from streams import kafka, measure, topics
 from streams.broker import LocalBroker
 from streams.processes import Child, wait_until
 from streams.stack import Stack, StackError
+from streams.worker.latency import percentile_ms
 
 __all__ = ["DemoOptions", "StackError", "Stopped", "run", "say"]
 
@@ -138,33 +141,33 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
             ingest_arguments(options),
             say=say,
         )
-        latency = None
+        since_utc = ""
         try:
             with stack:
-                restarts = 0
                 try:
                     started = time.monotonic()
                     stack.start()
-                    latency = measure.LatencyWatch(address, options.namespace) if is_live else None
-                    wait_for_first_result(stack, latency)
+                    wait_for_first_result(stack)
                     say(f"first greeks {time.monotonic() - started:.1f} s after the start")
-                    watch_while(stack, options, ending(stack, options, latency))
+                    # The first snapshot prices the whole chain at once: not a tick's latency.
+                    since_utc = (datetime.now(UTC) + timedelta(seconds=SETTLE_S)).isoformat()
+                    watch_while(stack, options, ending(stack, options))
                 except Stopped as stop:
                     say(f"{stop}: ending")
-                restarts = stack.restarts()
                 stack.stop_source()
                 if options.is_json and not measure.wait_for_workers(address, options.namespace, 60.0):
                     say("the workers are not through the log after 60 s: the figures are of what they have done")
                 restarts = stack.restarts()
-            return report(options, address, latency, restarts) if options.is_json else {}
+            if not options.is_json:
+                return {}
+            counts = measure.latencies(stack.log_dir / "workers.log", since_utc) if is_live else Counter()
+            return report(options, address, counts, restarts)
         finally:
-            if latency is not None:
-                latency.close()
             if not options.is_kept:
                 kafka.wipe(address, options.namespace)
 
 
-def wait_for_first_result(stack: Stack, latency: measure.LatencyWatch | None, within_s: float = 120.0) -> None:
+def wait_for_first_result(stack: Stack, within_s: float = 120.0) -> None:
     """Until the first row stands in greeks.v1; StackError from a child that died meanwhile."""
     name = topics.full_name(topics.GREEKS, stack.namespace)
 
@@ -174,12 +177,9 @@ def wait_for_first_result(stack: Stack, latency: measure.LatencyWatch | None, wi
 
     if not wait_until(has_rows, within_s, every_s=0.3):
         say(f"no greeks after {within_s:.0f} s; logs are in {stack.log_dir}")
-    if latency is not None:
-        wait_until(lambda: False, SETTLE_S)
-        latency.reset()
 
 
-def ending(stack: Stack, options: DemoOptions, latency: measure.LatencyWatch | None) -> Callable[[], bool]:
+def ending(stack: Stack, options: DemoOptions) -> Callable[[], bool]:
     """The condition that ends the run: the time is over, or the recording is."""
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
 
@@ -191,13 +191,11 @@ def ending(stack: Stack, options: DemoOptions, latency: measure.LatencyWatch | N
     return is_over
 
 
-def report(options: DemoOptions, bootstrap: str, latency: measure.LatencyWatch | None, restarts: int) -> dict[str, Any]:
+def report(options: DemoOptions, bootstrap: str, latency_counts: Counter[int], restarts: int) -> dict[str, Any]:
     """The JSON object printed last."""
     say("counting")
     figures = measure.collect(bootstrap, options.namespace)
-    rounded = {
-        name: None if latency is None else latency.percentile_ms(share) for name, share in (("p50", 0.5), ("p99", 0.99))
-    }
+    p50, p99 = (percentile_ms(latency_counts, share) for share in (0.5, 0.99))
     return {
         "records_in": figures.records_in,
         "results_out": figures.results_out,
@@ -205,8 +203,8 @@ def report(options: DemoOptions, bootstrap: str, latency: measure.LatencyWatch |
         "instruments_priced": figures.instruments_priced,
         "coverage": figures.coverage,
         "rejects": figures.rejects,
-        "latency_ms_p50": None if rounded["p50"] is None else round(rounded["p50"], 2),
-        "latency_ms_p99": None if rounded["p99"] is None else round(rounded["p99"], 2),
+        "latency_ms_p50": None if p50 is None else round(p50, 2),
+        "latency_ms_p99": None if p99 is None else round(p99, 2),
         "workers": options.workers,
         "restarts": restarts,
     }

@@ -1,18 +1,17 @@
-"""Figures of a run, from what stands in Kafka: coverage, counts, rejects; and latency, watched while it runs.
+"""Figures of a run, from what stands in Kafka: coverage, counts, rejects; and latency, from the workers' own reports.
 
-Nothing here asks ingest or the workers how they are doing: the topics are the evidence.
+For all but the latency the topics are the evidence: nothing asks ingest or the workers how they are doing.
 """
 
 from __future__ import annotations
 
-import threading
-import time
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
-from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
+from confluent_kafka import Message
 
 import schemas
 from schemas import Greeks, InstrumentState, Kind, Reject, TradeGreeks
@@ -22,8 +21,6 @@ from streams.topics import Topic
 
 COVERAGE_NS = 60_000_000_000
 KEYED = (schemas.OptionQuote, schemas.OptionTrade, schemas.InstrumentState)
-HISTOGRAM_EDGES_MS = np.geomspace(0.1, 600_000.0, 601)
-"""Latency bins, 2.6 % wide each: a percentile read from them is that exact."""
 
 
 def read_whole(bootstrap: str, topic: Topic, namespace: str) -> Iterator[Message]:
@@ -117,49 +114,18 @@ def collect(bootstrap: str, namespace: str, resolve: schemas.Resolve | None = No
     return figures
 
 
-class LatencyWatch:
-    """Wall time from ingest's write to a consumer's hands, of every result, while it runs: an upper bound of the time to
-    the broker's confirmation, for a consumer gets a record only after that."""
+def latencies(worker_log: Path, since_utc: str) -> Counter[int]:
+    """Counts by latency bin that the workers have reported since a moment (ISO time), added up over workers and seconds.
 
-    def __init__(self, bootstrap: str, namespace: str) -> None:
-        self.counts = np.zeros(HISTOGRAM_EDGES_MS.size + 1, dtype=np.int64)
-        self._stop = threading.Event()
-        self._from_wall_ns = time.time_ns()
-        self._consumer: Consumer = kafka.reader_consumer(bootstrap)
-        self._consumer.assign(
-            [
-                TopicPartition(topics.full_name(topic, namespace), partition, OFFSET_END)
-                for topic in (topics.GREEKS, topics.TRADES)
-                for partition in range(topic.n_partitions)
-            ]
-        )
-        self._thread = threading.Thread(target=self._run, name="latency", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            messages = self._consumer.consume(500, timeout=0.05)
-            now_ns = time.time_ns()
-            for message in messages:
-                for key, value in message.headers() or ():
-                    if key == "ingest_wall_ns" and value is not None:
-                        self._count((now_ns - int(value)) / 1e6)
-        self._consumer.close()
-
-    def _count(self, latency_ms: float) -> None:
-        self.counts[int(np.searchsorted(HISTOGRAM_EDGES_MS, latency_ms))] += 1
-
-    def reset(self) -> None:
-        """Forget what was seen so far (the first snapshot prices the whole chain at once: not a tick's latency)."""
-        self.counts[:] = 0
-
-    def percentile_ms(self, share: float) -> float | None:
-        total = int(self.counts.sum())
-        if total == 0:
-            return None
-        index = int(np.searchsorted(np.cumsum(self.counts), share * total))
-        return float(HISTOGRAM_EDGES_MS[min(index, HISTOGRAM_EDGES_MS.size - 1)])
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(10.0)
+    Each is the wall time from ingest's write of the record that made the result, or fired its timer, to the broker's
+    confirmation (``streams.worker.latency``).
+    """
+    counts: Counter[int] = Counter()
+    with worker_log.open(errors="replace") as lines:
+        for line in lines:
+            if '"latency_bins"' not in line:
+                continue
+            report = json.loads(line)
+            if report["timestamp"] >= since_utc:
+                counts.update({int(number): n for number, n in report["latency_bins"].items()})
+    return counts

@@ -42,7 +42,7 @@ class Child:
     ) -> None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self.name, self.log_path = name, log_path
-        with log_path.open("ab") as log:
+        with log_path.open("wb") as log:  # of this run only: restarts are counted from it
             self.process: subprocess.Popen[str] = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli", *arguments],
                 stdin=subprocess.DEVNULL,

@@ -1,10 +1,32 @@
-"""Latencies of a worker: ingest's wall time of a record to Kafka's confirmation of its results."""
+"""Latencies of a worker: ingest's wall time of a record to Kafka's confirmation of its results.
+
+A report has the counts by bin as well as the percentiles: counts of several workers and seconds can be added, percentiles cannot.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
+from collections import Counter
+from collections.abc import Mapping
 
-MAX_KEPT = 200_000
+BINS_PER_E_FOLD = 40
+"""A bin is exp(1/40) = 2.5 % wide: a percentile read from the bins is that exact."""
+
+
+def bin_of(latency_ns: int) -> int:
+    """Number of the bin; everything below a microsecond is in bin 0."""
+    return max(0, math.ceil(BINS_PER_E_FOLD * math.log(max(latency_ns, 1) / 1e3)))
+
+
+def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
+    """Upper edge, ms, of the bin in which this share of the results is reached; None without any."""
+    wanted, seen = share * sum(counts.values()), 0
+    for number in sorted(counts):
+        seen += counts[number]
+        if seen >= wanted:
+            return math.exp(number / BINS_PER_E_FOLD) / 1e3
+    return None
 
 
 class Latencies:
@@ -12,21 +34,20 @@ class Latencies:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: list[int] = []
+        self._counts: Counter[int] = Counter()
 
     def add(self, latencies_ns: list[int]) -> None:
         with self._lock:
-            if len(self._kept) < MAX_KEPT:
-                self._kept += latencies_ns
+            self._counts.update(map(bin_of, latencies_ns))
 
-    def take(self) -> dict[str, float | int | None]:
-        """Median and 99th percentile, ms, of what came since the last call; None when nothing did."""
+    def take(self) -> dict[str, object]:
+        """Median and 99th percentile, ms, and the counts by bin, of what came since the last call."""
         with self._lock:
-            kept, self._kept = sorted(self._kept), []
-        if not kept:
-            return {"latency_n": 0, "latency_ms_p50": None, "latency_ms_p99": None}
+            counts, self._counts = self._counts, Counter()
+        p50, p99 = percentile_ms(counts, 0.5), percentile_ms(counts, 0.99)
         return {
-            "latency_n": len(kept),
-            "latency_ms_p50": round(kept[len(kept) // 2] / 1e6, 3),
-            "latency_ms_p99": round(kept[min(len(kept) - 1, len(kept) * 99 // 100)] / 1e6, 3),
+            "latency_n": sum(counts.values()),
+            "latency_ms_p50": None if p50 is None else round(p50, 2),
+            "latency_ms_p99": None if p99 is None else round(p99, 2),
+            "latency_bins": {str(number): n for number, n in sorted(counts.items())},
         }
