@@ -75,6 +75,14 @@ def _window_index(inst: Instrument, underlying: Underlying | None) -> Forward | 
     return Forward(index.value, ForwardSource.WINDOW_INDEX, index.ts_ns) if index is not None else None
 
 
+def at_index(forward: Forward, index_then: float | None, index: Point | None) -> Forward:
+    """The forward when the index stood elsewhere: the basis of now on the index of then."""
+    if index is None or index_then is None or not is_price(index_then):
+        return forward
+    value = forward.value * (index_then / index.value)
+    return forward._replace(value=value) if is_price(value) else forward
+
+
 def has_moved(old: float | None, new: float | None, ratio: float) -> bool:
     """Whether a number differs from an older one by more than ``ratio`` of it, appeared, or vanished."""
     if old is None or new is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas import InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
-from streams.engine.forwards import Forward, forward_of, has_moved
+from streams.engine.forwards import Forward, at_index, forward_of, has_moved
 from streams.engine.located import Unreadable
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
 from streams.engine.state import NOT_SOLVED, OPEN, Facts, Fixings, Instrument, Point, Solved, State
@@ -201,6 +201,8 @@ def option_job(
     fixings, next_fixing_s, is_last_fresh = NO_FIXINGS, 0.0, False
     if facts is not None:
         forward = forward_of(facts, inst, underlying, now_ns, settings)
+        if trade is not None and trade.is_backfill and forward is not None and underlying is not None:
+            forward = at_index(forward, trade.index_price, underlying.index)  # it was made before what we know now
         if underlying is not None:
             fixings = underlying.fixings.get(facts.expiry_ns, NO_FIXINGS)
         next_fixing_s = (facts.first_grid_ns + fixings.n_fixed * facts.interval_ns - now_ns) / NS_PER_S

@@ -11,7 +11,7 @@ from schemas import (
 )
 from streams.engine import seqs
 from streams.engine.expiry import note_expiry
-from streams.engine.forwards import forward_of, has_moved, is_price
+from streams.engine.forwards import Forward, forward_of, has_moved, is_price
 from streams.engine.jobs import Item, Refusal, option_job
 from streams.engine.measures import tick_at
 from streams.engine.settings import NS_PER_MS, EngineSettings
@@ -59,15 +59,19 @@ def apply_quote(state: State, quote: OptionQuote, offset: int, settings: EngineS
     quote = without_nonsense(state, quote)
     if inst is None:
         inst = _new_instrument(state, name, settings)
-    old, inst.quote, inst.quote_ns, inst.is_unseen = inst.quote, quote, ts_ns, False
+    old, was_unseen = inst.quote, inst.is_unseen
+    inst.quote, inst.quote_ns, inst.is_unseen = quote, ts_ns, False
     if not quote.is_snapshot:
         inst.is_cold = False
     underlying = _mark_moved(state, inst)
     is_changed = old is None or _tick_moved(inst, old.bid, quote.bid) or _tick_moved(inst, old.ask, quote.ask)
     if is_changed:
         inst.changed_ns = ts_ns
-    if old is not None and quote.last != old.last and is_price(quote.last) and quote.last != inst.last_price:
-        _note_last(inst, quote.last or 0.0, ts_ns, underlying, state.log_time_ns, settings)
+    # A last price that changed somewhen in an outage has no date, and so no forward.
+    is_new_last = old is not None and quote.last not in (old.last, inst.last_price)
+    if is_new_last and not was_unseen and is_price(quote.last):
+        forward = forward_of(inst.facts, inst, underlying, state.log_time_ns, settings) if inst.facts else None
+        _note_last(inst, quote.last or 0.0, ts_ns, forward)
     if not state.is_ready or (
         inst.facts is not None and inst.facts.is_option and inst.facts.expiry_ns <= state.log_time_ns
     ):
@@ -112,14 +116,9 @@ def _mark_moved(state: State, inst: Instrument) -> Underlying | None:
     return underlying
 
 
-def _note_last(
-    inst: Instrument, price: float, ts_ns: int, underlying: Underlying | None, now_ns: int, settings: EngineSettings
-) -> None:
+def _note_last(inst: Instrument, price: float, ts_ns: int, forward: Forward | None) -> None:
     """Keep a dated trade price with the forward of its moment, to be solved by the next solving calculation."""
-    if ts_ns < inst.last_ns or inst.facts is None:
-        return
-    forward = forward_of(inst.facts, inst, underlying, now_ns, settings)
-    if forward is not None:
+    if ts_ns >= inst.last_ns and forward is not None:
         inst.last_price, inst.last_ns, inst.last_forward, inst.is_last_new = price, ts_ns, forward.value, True
 
 
@@ -157,10 +156,10 @@ def apply_trade(state: State, trade: OptionTrade, offset: int, settings: EngineS
     out.append(job)
     if not is_listed or inst.facts is None:
         return
-    underlying = _mark_moved(state, inst)
+    _mark_moved(state, inst)
     inst.traded_ns = max(inst.traded_ns, ts_ns)
     if is_price(trade.price) and ts_ns >= inst.last_ns and job.forward is not None:
-        _note_last(inst, trade.price, ts_ns, underlying, now_ns, settings)
+        _note_last(inst, trade.price, ts_ns, job.forward)
         # The trade's own job solves its price, if it may; else the next solving calculation does.
         job.sets_last = job.refusal is None
         inst.is_last_new = not job.sets_last

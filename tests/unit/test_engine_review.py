@@ -139,3 +139,47 @@ def test_a_linear_series_has_the_index_and_the_fixings_of_its_own_price_index() 
         (EXPIRING_LINEAR, 30_050.0, 1, 30_060.0),
     ]
     assert all(row.forward_source == ForwardSource.WINDOW_INDEX for row in found)
+
+
+def quiet(log: Log, forward: float, at: float) -> None:
+    """An option without book and mark, under a forward and an index that are broadcast."""
+    log.underlying(at, index_price=forward, futures=[future_of("BTC-19APR23", at, forward)])
+    log.quote(at=at, bid=None, ask=None, mark=None, underlying_price=forward, index_price=forward)
+
+
+def test_a_trade_of_an_outage_is_solved_under_the_forward_of_its_own_moment() -> None:
+    """Its index is on it, and the basis is that of now; the vol of a price under another forward is a wrong one."""
+    log = Log().ready()
+    log.clock(600)
+    quiet(log, 30_300.0, 600.0)
+    log.trade(at=1.0, price=0.0330, index_price=30_000.0, is_backfill=True)
+    trade = of_topic(log.run(), "trades")[-1].record
+    assert isinstance(trade, TradeGreeks)
+    assert trade.forward == pytest.approx(30_000.0, rel=1e-12)
+    assert trade.sigma_trade == pytest.approx(inverse_sigma(0.0330, 30_000.0, 600.0), rel=1e-9)
+
+
+@pytest.mark.parametrize(("index_then", "source"), [(30_300.0, SigmaSource.LAST_TRADE), (30_000.0, SigmaSource.STICKY)])
+def test_a_trade_of_an_outage_is_no_source_of_sigma_after_the_spot_has_moved(
+    index_then: float, source: SigmaSource
+) -> None:
+    log = Log().ready()
+    log.clock(600)
+    quiet(log, 30_300.0, 600.0)
+    log.trade(at=1.0, price=0.0330, index_price=index_then, is_backfill=True)
+    log.quote(at=600.5, bid=0.0005, ask=None, mark=None, underlying_price=30_300.0)
+    row = rows(log.run())[-1]
+    assert (row.trigger, row.sigma_source) == (Trigger.QUOTE, source)
+
+
+@pytest.mark.parametrize(("has_gap", "premium", "at_s"), [(False, 0.0200, 2.6), (True, 0.0331, 0.5)])
+def test_a_last_price_that_changed_during_an_outage_has_no_date(has_gap: bool, premium: float, at_s: float) -> None:
+    log = Log().ready()
+    log.quote(at=0.5, bid=0.0325, ask=0.0335, last=0.0331)
+    log.clocks(1, 2)
+    if has_gap:
+        log.gap(2.5, 1.0, 2.4, ["ticker.*"])
+    log.quote(at=2.6, bid=0.0005, ask=None, mark=None, last=0.0200)
+    row = rows(log.run())[-1]
+    assert (row.trigger, row.sigma_source) == (Trigger.QUOTE, SigmaSource.LAST_TRADE)
+    assert row.sigma_last == pytest.approx(inverse_sigma(premium, FORWARD, at_s), rel=1e-9)

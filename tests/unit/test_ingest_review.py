@@ -8,7 +8,7 @@ from schemas import Clock, ForwardSource, InstrumentStatus, OptionQuote, Settlem
 from streams.deribit import events as ev
 from streams.ingest import core
 from streams.ingest.core.underlyings import PriceIndex
-from tests.ingest_world import CALL, MS, NOON, OTHER, PUT, S, World, at, index, listing, quote, recovered
+from tests.ingest_world import CALL, MS, NOON, OTHER, PUT, S, World, at, future, index, listing, quote, recovered
 
 EXPIRING, EXPIRING_ETH = "BTC-13APR23-30000-C", "ETH-13APR23-2000-C"
 EXPIRY = at("08:00:00")
@@ -113,3 +113,15 @@ def test_rule_2_what_waited_for_the_first_clock_of_a_short_restart_keeps_its_tim
     assert world.state.counts.clamped == 0
     clocks = [c.ts_event_ns for c in world.records(Clock)]
     assert clocks == list(range(NOON - 8 * S, clocks[-1] + 1, S)), "a short one is made up second by second"
+
+
+def test_rule_9_a_silent_index_does_not_get_the_time_of_a_living_future() -> None:
+    """The complete record has one time for all: an index that is not of it is left out, and engines keep it at its own."""
+    world = World().start()
+    world.live(index(NOON + 5 * S, 30_000.0))
+    world.live(*(future(NOON + 5 * S + i * 500 * MS, 30_010.0 + i) for i in range(1, 20)))
+    complete = [u for u in world.records(UnderlyingQuote) if u.is_complete and u.ts_event_ns > NOON + 5 * S]
+    late = [u for u in complete if u.ts_event_ns > NOON + 8 * S]
+    assert len(late) >= 4
+    assert [u.index_price for u in late] == [None] * len(late)
+    assert complete[0].index_price == 30_000.0, "a second's difference is the ordinary case"

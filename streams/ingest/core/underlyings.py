@@ -26,6 +26,8 @@ N_NEAR_STRIKES = 4
 FRESH_NS = 5 * NS_PER_S
 TICKER_INDEX_AFTER_NS = 10 * NS_PER_S
 """The index stamped on tickers stands in when the index channel has been silent this long."""
+INDEX_AGE_NS = 2 * NS_PER_S
+"""The venue prints an index every second: an older one must not get the time of the record that repeats it."""
 MAX_PRINTS = 4_096
 
 
@@ -191,7 +193,11 @@ class PriceIndex:
         )  # fmt: skip
 
     def complete(self, slot: int) -> UnderlyingQuote | None:
-        """All that is known, stamped with the newest of its times (an old market must not look new); None: nothing is known."""
+        """All that is known, stamped with the newest of its times; None: nothing is known.
+
+        Futures and forwards have times of their own, the index has the record's: a silent one is left out, and whoever knows it
+        keeps it at its own time (an old market must not look new).
+        """
         times = [future.ts_event_ns for future in self.futures.values()]
         times += [forward.ts_event_ns for forward in self.forwards.values()]
         if self.index_price is not None:
@@ -200,8 +206,10 @@ class PriceIndex:
             return None
         self._written_slot = max(slot, self._written_slot)
         self._changed.clear()
+        newest_ns = max(times)
         return UnderlyingQuote(
-            max(times), 0, 0, self.name, self.base_currency, True, self.index_price, self.dvol,
+            newest_ns, 0, 0, self.name, self.base_currency, True,
+            self.index_price if newest_ns - self.index_ns <= INDEX_AGE_NS else None, self.dvol,
             tuple(self.futures.values()), tuple(self.forwards.values()),
         )  # fmt: skip
 
