@@ -67,12 +67,18 @@ def forward_of(
 
 
 def _window_index(inst: Instrument, underlying: Underlying | None) -> Forward | None:
-    """The newer of the broadcast index and the one stamped on the quote: the basis of the running sum."""
+    """The basis of the running sum."""
+    index = index_of(inst, underlying)
+    return Forward(index.value, ForwardSource.WINDOW_INDEX, index.ts_ns) if index is not None else None
+
+
+def index_of(inst: Instrument, underlying: Underlying | None) -> Point | None:
+    """The newer of the broadcast index and the one stamped on the instrument's quote."""
     index: Point | None = underlying.index if underlying is not None else None
     quote = inst.quote
     if quote is not None and is_price(quote.index_price) and (index is None or inst.quote_ns > index.ts_ns):
-        return Forward(quote.index_price or 0.0, ForwardSource.WINDOW_INDEX, inst.quote_ns)
-    return Forward(index.value, ForwardSource.WINDOW_INDEX, index.ts_ns) if index is not None else None
+        return Point(quote.index_price or 0.0, inst.quote_ns)
+    return index
 
 
 def at_index(forward: Forward, index_then: float | None, index: Point | None) -> Forward:

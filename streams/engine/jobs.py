@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas import InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
-from streams.engine.forwards import Forward, at_index, forward_of, has_moved
+from streams.engine.forwards import Forward, at_index, forward_of, has_moved, index_of
 from streams.engine.located import Unreadable
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
 from streams.engine.state import NOT_SOLVED, OPEN, Facts, Fixings, Instrument, Point, Solved, State
@@ -198,11 +198,12 @@ def option_job(
     facts, contract = inst.facts, inst.contract
     underlying = state.underlyings.get(contract.price_index) if contract is not None else None
     forward: Forward | None = None
+    index = index_of(inst, underlying)
     fixings, next_fixing_s, is_last_fresh = NO_FIXINGS, 0.0, False
     if facts is not None:
         forward = forward_of(facts, inst, underlying, now_ns, settings)
-        if trade is not None and trade.is_backfill and forward is not None and underlying is not None:
-            forward = at_index(forward, trade.index_price, underlying.index)  # it was made before what we know now
+        if trade is not None and trade.is_backfill and forward is not None:
+            forward = at_index(forward, trade.index_price, index)  # it was made before what we know now
         if underlying is not None:
             fixings = underlying.fixings.get(facts.expiry_ns, NO_FIXINGS)
         next_fixing_s = (facts.first_grid_ns + fixings.n_fixed * facts.interval_ns - now_ns) / NS_PER_S
@@ -225,8 +226,8 @@ def option_job(
             if inst.is_last_new:
                 last_price, inst.is_last_new = inst.last_price, False
     return Job(
-        offset, now_ns, trigger, inst, contract, facts, inst.quote, inst.quote_ns, forward,
-        underlying.index if underlying is not None else None, underlying.dvol if underlying is not None else None,
+        offset, now_ns, trigger, inst, contract, facts, inst.quote, inst.quote_ns, forward, index,
+        underlying.dvol if underlying is not None else None,
         fixings, next_fixing_s, is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
         last_price, inst.last_forward, inst.last_ns, is_last_fresh, trade,
     )  # fmt: skip

@@ -183,3 +183,16 @@ def test_a_last_price_that_changed_during_an_outage_has_no_date(has_gap: bool, p
     row = rows(log.run())[-1]
     assert (row.trigger, row.sigma_source) == (Trigger.QUOTE, SigmaSource.LAST_TRADE)
     assert row.sigma_last == pytest.approx(inverse_sigma(premium, FORWARD, at_s), rel=1e-9)
+
+
+@pytest.mark.parametrize(("stamped_at", "index_price"), [(1_801.0, 29_952.0), (1_799.9, 29_950.0)])
+def test_a_row_says_the_newest_index_that_its_engine_knows(stamped_at: float, index_price: float) -> None:
+    """Inside the window it is the forward as well: one row cannot have two indices."""
+    log = Log()
+    log.clock(1_800)
+    log.contract(EXPIRING)
+    log.set(at=1_800, n_here=1)
+    log.underlying(1_800, index_price=29_950.0)
+    log.quote(EXPIRING, at=stamped_at, index_price=29_952.0, bid=0.0015, ask=0.0016, mark=0.0015)
+    row = rows(log.run())[-1]
+    assert (row.forward, row.index_price) == (index_price, index_price)

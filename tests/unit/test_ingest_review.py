@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas import Clock, ForwardSource, InstrumentStatus, OptionQuote, SettlementFixing, UnderlyingQuote
+from schemas import Clock, FeedGap, ForwardSource, InstrumentStatus, OptionQuote, SettlementFixing, UnderlyingQuote
 from streams.deribit import events as ev
 from streams.ingest import core
 from streams.ingest.core.underlyings import PriceIndex
@@ -125,3 +125,23 @@ def test_rule_9_a_silent_index_does_not_get_the_time_of_a_living_future() -> Non
     assert len(late) >= 4
     assert [u.index_price for u in late] == [None] * len(late)
     assert complete[0].index_price == 30_000.0, "a second's difference is the ordinary case"
+
+
+def test_rule_6_a_quote_that_waited_through_an_outage_is_not_written_after_its_gap() -> None:
+    """Engines would take it as seen again.  What has been seen again since may wait on."""
+    world = World().start()
+    world.live(quote(NOON + 4 * S, CALL), quote(NOON + 4 * S, OTHER))
+    world.give(core.Pressure(0))
+    world.live(quote(NOON + 5 * S, CALL, bid=0.011), quote(NOON + 5 * S, OTHER, bid=0.012))
+    world.give(ev.Disconnected(world.now_ns, "lost", ("ticker.x.100ms",)))
+    world.pass_to(NOON + 20 * S)
+    world.give(ev.Connected(world.now_ns))
+    world.live(quote(NOON + 20 * S + 100 * MS, OTHER, bid=0.013))
+    world.give(ev.Subscribed(world.now_ns, ("ticker.x.100ms",)))
+    (request,) = [r for r in world.of(core.TradesByTime) if r.end_ms * MS > NOON + 20 * S]
+    world.give(ev.TradePage(request, (), False))
+    world.pass_to(NOON + 22 * S)
+    gap_at = [type(out.record) for out in world.outs].index(FeedGap)
+    world.give(core.Pressure(None))
+    later = [out.record for out in world.outs[gap_at:] if isinstance(out.record, OptionQuote)]
+    assert {r.instrument_name: r.bid for r in later if not r.is_snapshot} == {OTHER: 0.013}

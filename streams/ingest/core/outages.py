@@ -89,6 +89,9 @@ def _close_gap(state: State) -> None:
     if state.gap_from_ns is None:
         return
     channels = state.gap_channels or ALL_FAMILIES
+    entries = state.listing.entries
+    # A quote from before the outage, written after its gap, would be taken as seen again.
+    state.writer.forget_waiting(lambda name: name in entries and entries[name].quote_outage == state.n_outages)
     state.writer.broadcast(feed_gap(state.writer.clock_ns, channels, state.gap_from_ns, state.gap_to_ns, counts))
     state.gap_from_ns, state.gap_channels = None, ()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from schemas import (
     Clock,
     FeedGap,
@@ -51,6 +53,12 @@ class Writer:
     def is_waiting(self, instrument_name: str) -> bool:
         """Whether a quote of this instrument waits for room."""
         return instrument_name in self._waiting
+
+    def forget_waiting(self, is_wanted: Callable[[str], bool]) -> None:
+        """Drop the waiting quotes of instruments that are not wanted; counted as conflated."""
+        for name in [name for name in self._waiting if not is_wanted(name)]:
+            del self._waiting[name]
+            self._counts.conflated += 1
 
     def quote(self, quote: OptionQuote) -> None:
         """Write a quote now, or let it wait and conflate when there is no room."""
