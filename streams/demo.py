@@ -16,6 +16,7 @@ from typing import Any
 
 from streams import kafka, measure, topics
 from streams.broker import LocalBroker
+from streams.kafka_offsets import FORMER_MEMBERS_S
 from streams.processes import Child, wait_until
 from streams.stack import Stack, StackError
 from streams.worker.latency import percentile_ms
@@ -130,7 +131,7 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
     """Run the demo and return the figures.  Ends every process that it started, whatever happens."""
     is_live = not options.recording or options.speed == "1"
     with stopping_on_signals(), broker(bootstrap, options.state_dir) as address:
-        kafka.wipe(address, options.namespace)
+        kafka.wipe(address, options.namespace, group_wait_s=FORMER_MEMBERS_S)
         kafka.create_topics(address, options.namespace)
         stack = Stack(
             address,

@@ -25,6 +25,8 @@ from streams.kafka_clients import (
     settled,
 )
 
+FORMER_MEMBERS_S = 15.0
+"""A static member that has gone stands in its group until its session is over (10 s, and the broker's own delay)."""
 _CONSUME_S = 0.05
 """``consume`` waits as long for a full batch, so this is what the last, partial one costs."""
 # Errors a consumer reports while a broker is away and then gets over by itself.
@@ -68,14 +70,20 @@ def found_group(bootstrap: str, group: str, topic_name: str) -> dict[int, int]:
     """Commit the log's present end for each partition that the group has no offset of; returns what was committed.
 
     A new group would otherwise begin wherever the log ends when its members have joined, seconds later: what is written
-    meanwhile would be folded in silence.  A group with members is left alone (Kafka refuses, and it has begun by itself).
+    meanwhile would be folded in silence.  Kafka refuses while the group has members: static ones of a former run are
+    waited for until their session is over; others have begun by themselves, and the group is left alone.
     """
     committed = group_offsets(bootstrap, group)
     n_partitions = len(
         admin(bootstrap).list_topics(topic_name, timeout=REQUEST_TIMEOUT_S).topics[topic_name].partitions
     )
     missing = [partition for partition in range(n_partitions) if (topic_name, partition) not in committed]
-    if not missing or group_state(bootstrap, group)[1]:
+    deadline = time.monotonic() + FORMER_MEMBERS_S
+    while missing and group_state(bootstrap, group)[1]:
+        if time.monotonic() > deadline:
+            return {}
+        time.sleep(0.2)
+    if not missing:
         return {}
     ends = {partition: end for partition, (_, end) in watermarks(bootstrap, topic_name, missing).items()}
     offsets = [TopicPartition(topic_name, partition, end) for partition, end in ends.items()]

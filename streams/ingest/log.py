@@ -93,8 +93,10 @@ class LogProducer:
     Delivery reports come for failures only: at a thousand records a second the good ones would cost more than encoding.
     """
 
-    def __init__(self, bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_OBJECT) -> None:
-        self._client: Any = kafka.producer(bootstrap, delivery_report_only_error=True)
+    def __init__(
+        self, bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_OBJECT, linger_ms: int = 5
+    ) -> None:
+        self._client: Any = kafka.producer(bootstrap, delivery_report_only_error=True, linger_ms=linger_ms)
         self._ticks = topics.full_name(topics.TICKS, namespace)
         self._status = topics.full_name(topics.FEED_STATUS, namespace)
         self._host = ("host", host.encode())

@@ -34,6 +34,8 @@ class IngestSettings:
     client_secret: str = ""
     queue_high: int = 20_000
     """Records waiting for Kafka above which there is pressure; librdkafka's own bound is ten times that."""
+    linger_ms: int = 5
+    """How long Kafka's client collects records before it sends them: latency against requests."""
     tick_ms: int = 20
     lookback_s: int = 60
     """How much of each partition's end is read at start (rule 6)."""

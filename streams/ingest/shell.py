@@ -211,7 +211,7 @@ async def _main(settings: IngestSettings, bootstrap: str) -> None:
         recovered,
         lambda item, now_ns: channels.passes(session_settings, item.instrument_name, now_ns),
     )
-    producer = LogProducer(bootstrap, settings.namespace, host, wire.framing)
+    producer = LogProducer(bootstrap, settings.namespace, host, wire.framing, settings.linger_ms)
     watch = ClaimWatch(bootstrap, settings.namespace, epoch)
     ingest = Ingest(settings, state, session, producer, watch, clock)
     # What lives now lives to the end; a full collection over it would cost a hundred milliseconds.

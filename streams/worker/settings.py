@@ -38,7 +38,7 @@ class WorkerSettings:
     """An owned partition without an event for so long is compared with the log's end, and filled from the log."""
     stop_within_s: float = 12.0
     """A graceful stop that takes longer is cut off; what it left undone comes again, identical."""
-    report_s: float = 10.0
+    report_s: float = 1.0
     """Interval of the worker's line of figures."""
     fold: str = "streams.worker.pricing:make"
     """``module:function`` that makes the pure core; tests put a checksum here."""
