@@ -23,8 +23,9 @@ from streams.worker.latency import percentile_ms
 
 __all__ = ["DemoOptions", "StackError", "Stopped", "run", "say"]
 
-SETTLE_S = 5.0
-"""Seconds after the first result before latency is counted: the first snapshot prices the whole chain at once."""
+SETTLE_S = 15.0
+"""Seconds after the first result (at most half of the run) before latency is counted: the first snapshot prices the whole
+chain at once, and what was written while the workers compiled and joined is worked off first."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,8 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
                     stack.start()
                     wait_for_first_result(stack)
                     say(f"first greeks {time.monotonic() - started:.1f} s after the start")
-                    # The first snapshot prices the whole chain at once: not a tick's latency.
-                    since_utc = (datetime.now(UTC) + timedelta(seconds=SETTLE_S)).isoformat()
+                    settle_s = min(SETTLE_S, SETTLE_S if options.seconds is None else options.seconds / 2)
+                    since_utc = (datetime.now(UTC) + timedelta(seconds=settle_s)).isoformat()
                     watch_while(stack, options, ending(stack, options))
                 except Stopped as stop:
                     say(f"{stop}: ending")

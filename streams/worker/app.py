@@ -40,6 +40,11 @@ LOG_ID_EVERY_S = 30.0
 TICK_S = 0.05
 
 
+SWITCH_INTERVAL_S = 0.0005
+"""The kernel gives the interpreter lock away in each compiled call and asks for it again: with Python's 5 ms each could
+cost 5 ms while the loop is busy, and a batch makes several."""
+
+
 class WorkerApp(faust.App):
     """Faust's App with hooks at the very beginning of a revocation and of an assignment.
 
@@ -314,6 +319,7 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
 
 def _run(settings: WorkerSettings) -> int:
     began = time.monotonic()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
     maker.warm_up()
     if not settings.parent_pid:  # the supervisor has done it for all of its workers
