@@ -151,7 +151,7 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
                     stack.start()
                     wait_for_first_result(stack)
                     say(f"first greeks {time.monotonic() - started:.1f} s after the start")
-                    settle_s = min(SETTLE_S, SETTLE_S if options.seconds is None else options.seconds / 2)
+                    settle_s = SETTLE_S if options.seconds is None else min(SETTLE_S, options.seconds / 2)
                     since_utc = (datetime.now(UTC) + timedelta(seconds=settle_s)).isoformat()
                     watch_while(stack, options, ending(stack, options))
                 except Stopped as stop:
@@ -175,7 +175,10 @@ def wait_for_first_result(stack: Stack, within_s: float = 120.0) -> None:
 
     def has_rows() -> bool:
         stack.check()
-        return any(end > first for first, end in kafka.watermarks(stack.bootstrap, name, range(16)).values())
+        return any(
+            end > first
+            for first, end in kafka.watermarks(stack.bootstrap, name, range(topics.GREEKS.n_partitions)).values()
+        )
 
     if not wait_until(has_rows, within_s, every_s=0.3):
         say(f"no greeks after {within_s:.0f} s; logs are in {stack.log_dir}")

@@ -70,7 +70,7 @@ def listed_options(states: dict[str, InstrumentState], log_time_ns: int) -> set[
 
 
 def collect(bootstrap: str, namespace: str, resolve: schemas.Resolve | None = None) -> Figures:
-    """Read the namespace's topics once and count.  Partition log times may differ by a second; each row is judged by its own."""
+    """Read the namespace's topics once and count; "the last 60 s" end at the newest log time of any partition."""
     resolve = resolve or kafka.resolver(bootstrap, namespace)
 
     def decode(data: bytes) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streams import settings
 from streams.broker import BrokerSettings, LocalBroker
-from tests.chaos.fleet import eventually
+from streams.processes import wait_until
 
 
 class Breakable:
@@ -32,7 +32,7 @@ class Breakable:
         if is_killed and pid is not None:
             os.kill(pid, signal.SIGKILL)
             # a start that still met the dying one would take it for the running broker
-            assert eventually(lambda: self._broker.status().pid is None, within_s=20.0), "the broker survived SIGKILL"
+            assert wait_until(lambda: self._broker.status().pid is None, within_s=20.0), "the broker survived SIGKILL"
         else:
             self._broker.stop()
         address = self._broker.start()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -136,13 +136,3 @@ class Fleet:
             f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-n_lines:])
             for path in sorted(self._log_dir.glob("worker-*.log"))
         )
-
-
-def eventually(condition: Callable[[], bool], within_s: float, every_s: float = 0.1) -> bool:
-    """True once the condition holds; False when it has not within the time."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(every_s)
-    return True

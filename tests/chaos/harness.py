@@ -11,10 +11,11 @@ from typing import Any
 
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
+from streams.processes import wait_until
 from streams.worker.folds import FoldMaker, load_maker
 from streams.worker.log_reader import LogReader
 from tests.chaos import oracle, schedule
-from tests.chaos.fleet import Fleet, eventually
+from tests.chaos.fleet import Fleet
 from tests.chaos.load import Written, checksum_load
 from tests.chaos.pricing_load import pricing_load
 
@@ -74,7 +75,7 @@ def run(bootstrap: str, plan: Plan, work_dir: Path) -> Outcome:
     finally:
         # the first call over a connection that a restart of the broker has broken fails; a broker that is gone for good
         # is not what this run is about, and must not hide what is
-        if eventually(lambda: kafka.is_reachable(bootstrap), within_s=30.0):
+        if wait_until(lambda: kafka.is_reachable(bootstrap), within_s=30.0, every_s=0.1):
             kafka.wipe(bootstrap, namespace)
 
 
@@ -83,13 +84,13 @@ def _run_in(bootstrap: str, namespace: str, plan: Plan, fleet: Fleet, maker: Fol
     fleet.warm_up()
     for worker_id in range(plan.n_workers):
         fleet.start(worker_id)
-    opened = eventually(lambda: _n_checkpointed(fleet) == N_PARTITIONS, within_s=60.0)
+    opened = wait_until(lambda: _n_checkpointed(fleet) == N_PARTITIONS, within_s=60.0, every_s=0.1)
     assert opened, f"the workers did not open every partition\n{fleet.tail()}"
     events = schedule.draw(plan.seed, plan.duration_s, plan.n_events, can_break_broker=plan.broker is not None)
     n_records = _write_under_fire(bootstrap, namespace, plan, events, fleet)
     began = time.monotonic()
     reader = LogReader(bootstrap)
-    caught_up = eventually(lambda: _tended(fleet, reader, namespace, group), plan.settle_s, every_s=0.3)
+    caught_up = wait_until(lambda: _tended(fleet, reader, namespace, group), plan.settle_s, every_s=0.3)
     caught_up_s = time.monotonic() - began if caught_up else float("inf")
     sizes = fleet.rss_mb()
     fleet.stop()

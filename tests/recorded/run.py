@@ -51,7 +51,7 @@ def play(
 
 
 def hold_against_the_venue(bootstrap: str, namespace: str, seconds: float, restarts: int) -> Outcome:
-    """Read the log and the results, and check them (Issue text: "The recorded chains ... run through")."""
+    """Read the log and the results, and check them."""
     windows = {name: WindowCheck(name, tolerance) for name, tolerance in TOLERANCE_USD.items()}
     expiring: dict[str, str] = {}
     needed: set[str] = set()

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import psutil
 import pytest
 
 from streams.supervisor import Backoff, Slot, meaning_of, parse_workers, slots_for
+from tests.kafka_fixtures import eventually
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,6 @@ class Running:
 
     def pids(self) -> list[int]:
         return [line["pid"] for line in self.events("worker_started") + self.events("worker_restarted")]
-
-
-def eventually(condition: Callable[[], object], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def gone(pids: list[int]) -> bool:
