@@ -35,6 +35,9 @@ FINISHED = 1e-14
 N_NEWTON_MAX = 30
 SHORTEST_STEP = 2e-3
 WORST = 1e300
+FLOOR = 1e-2
+"""Least H between nodes, in multiples of a boundary that goes like sqrt(tau): where q is little above r the boundary leaves X
+late and steeply, and the interpolation swings below 0 before that, at times that weigh nothing."""
 F, F_SIGMA, F_RATE, F_YIELD, F_LEVEL = range(5)
 
 
@@ -45,8 +48,6 @@ class Grid(NamedTuple):
     """(n,): x / sqrt(expiry), ascending, the last is 1; x = 0 is not among them."""
     barycentric: Floats
     """(n + 1,): weights of the interpolation, that of x = 0 first."""
-    power: float
-    """H / x^power is what is interpolated."""
     sines: Floats
     """(m,): sin(theta) at the quadrature points."""
     cosines: Floats
@@ -77,7 +78,7 @@ class Work(NamedTuple):
     sides: Floats  # (3, n)
 
 
-def grid(n_nodes: int, n_points: int, power: int) -> Grid:
+def grid(n_nodes: int, n_points: int) -> Grid:
     """Chebyshev extrema in [0, 1] with Gauss-Legendre points in theta on [0, pi/2]."""
     nodes = 0.5 * (1.0 - np.cos(np.pi * np.arange(n_nodes + 1) / n_nodes))
     nodes[-1] = 1.0
@@ -88,10 +89,9 @@ def grid(n_nodes: int, n_points: int, power: int) -> Grid:
     theta = (points + 1.0) * (np.pi / 4.0)
     where = nodes[1:, None] * np.cos(theta)[None, :]
     terms = barycentric / (where[..., None] - nodes)  # a cosine below 1 never meets a node exactly but by rounding
-    cardinal = terms / terms.sum(-1, keepdims=True)
-    scaled: Floats = np.ascontiguousarray(cardinal[..., 1:] * (where[..., None] / nodes[1:]) ** power)
+    cardinal: Floats = np.ascontiguousarray((terms / terms.sum(-1, keepdims=True))[..., 1:])
     scale: Floats = weights * (np.pi / 4.0)
-    return Grid(nodes[1:].copy(), barycentric, float(power), np.sin(theta), np.cos(theta), scale, scaled)
+    return Grid(nodes[1:].copy(), barycentric, np.sin(theta), np.cos(theta), scale, cardinal)
 
 
 def work(n_nodes: int) -> Work:
@@ -141,7 +141,7 @@ def eliminate(matrix: Floats, sides: Floats) -> bool:
 
 @kernel
 def equation(i: int, squares: Floats, market: Market, grid: Grid, work: Work) -> bool:
-    """Fill row i of the logarithmic equation, its Jacobian and its derivatives; False where H is not positive somewhere.
+    """Fill row i of the logarithmic equation, its Jacobian and its derivatives; False where it has no value.
 
     ``a_`` is the left integral, ``b_`` the right one without its q, ``c_`` the European term; ``_s _r _q`` are derivatives to
     sigma, r and q, ``_here`` to ln B(tau) alone, and the rows of ``products`` to H through ln B(u).
@@ -160,8 +160,10 @@ def equation(i: int, squares: Floats, market: Market, grid: Grid, work: Work) ->
         square = 0.0
         for j in range(n):
             square += grid.cardinal[i, k, j] * squares[j]
-        if not square > 0.0:
-            return False
+        floor = FLOOR * grid.cosines[k] * grid.cosines[k]
+        is_low = not square > floor * squares[i]
+        if is_low:
+            square = floor * squares[i]
         depth_then = math.sqrt(square)
         then = math.exp(log_limit - depth_then)
         root_s = root * grid.sines[k]
@@ -189,9 +191,13 @@ def equation(i: int, squares: Floats, market: Market, grid: Grid, work: Work) ->
         to_square = -0.5 / depth_then
         a_then = (flow * slope - mass * dividend * then) * to_square
         b_then = -point / deviation * to_square
-        for j in range(n):
-            work.products[0, j] += a_then * grid.cardinal[i, k, j]
-            work.products[1, j] += b_then * grid.cardinal[i, k, j]
+        if is_low:
+            work.products[0, i] += a_then * floor
+            work.products[1, i] += b_then * floor
+        else:
+            for j in range(n):
+                work.products[0, j] += a_then * grid.cardinal[i, k, j]
+                work.products[1, j] += b_then * grid.cardinal[i, k, j]
     deviation = sigma * root
     plus = (log_limit - depth + (rate - dividend + 0.5 * sigma * sigma) * tau) / deviation
     discount = math.exp(-dividend * tau)

@@ -84,7 +84,7 @@ def exercised_put(s: float, market: Market, values: Floats) -> None:
 def curves_of(
     market: Market, limit_by_rate: float, limit_by_yield: float, grid: Grid, work: Work, curves: Floats
 ) -> bool:
-    """H and its derivatives to sigma, r and q at the nodes, over x^power: -J dH = dF by the implicit function theorem."""
+    """H and its derivatives to sigma, r and q at the nodes: -J dH = dF by the implicit function theorem."""
     columns = work.columns
     for j in range(grid.nodes.size):
         work.sides[0, j] = -columns[F_SIGMA, j]
@@ -94,10 +94,9 @@ def curves_of(
     if not eliminate(work.matrix, work.sides):
         return False
     for j in range(grid.nodes.size):
-        scale = grid.nodes[j] ** grid.power
-        curves[0, j] = work.squares[j] / scale
+        curves[0, j] = work.squares[j]
         for c in range(3):
-            curves[c + 1, j] = work.sides[c, j] / scale
+            curves[c + 1, j] = work.sides[c, j]
     return True
 
 
@@ -105,7 +104,7 @@ def curves_of(
 def unit_put(
     s: float,
     market: Market,
-    grids: tuple[Grid, Grid],
+    grid: Grid,
     work: Work,
     panel: Floats,
     curves: Floats,
@@ -117,25 +116,23 @@ def unit_put(
     is_below = dividend > rate  # X = r/q
     limit_by_rate = 1.0 / rate if is_below else 0.0
     limit_by_yield = -1.0 / dividend if is_below else 0.0
-    for attempt in range(2):
-        grid = grids[1] if is_below != (attempt == 1) else grids[0]
-        if not solve_boundary(market, grid, work):
-            continue
-        if not curves_of(market, limit_by_rate, limit_by_yield, grid, work, curves):
-            continue
-        boundary = math.exp(market.log_limit - math.sqrt(work.squares[grid.nodes.size - 1]))
-        european_put(boundary, market, values)
-        add_premium(boundary * (1.0 + 1e-13), market, limit_by_rate, limit_by_yield, grid, curves, panel, found, values)
-        if not abs(values[PRICE] - (1.0 - boundary)) <= PASTING:
-            continue
-        if s <= boundary:
-            exercised_put(s, market, values)
-            return DETERMINED, boundary
-        european_put(s, market, values)
-        add_premium(s, market, limit_by_rate, limit_by_yield, grid, curves, panel, found, values)
-        return OK, boundary
     values[:] = math.nan
-    return NOT_CONVERGED, math.nan
+    if not solve_boundary(market, grid, work):
+        return NOT_CONVERGED, math.nan
+    if not curves_of(market, limit_by_rate, limit_by_yield, grid, work, curves):
+        return NOT_CONVERGED, math.nan
+    boundary = math.exp(market.log_limit - math.sqrt(work.squares[grid.nodes.size - 1]))
+    just_above = boundary * (1.0 + 1e-13)
+    european_put(just_above, market, values)
+    add_premium(just_above, market, limit_by_rate, limit_by_yield, grid, curves, panel, found, values)
+    if not abs(values[PRICE] - (1.0 - boundary)) <= PASTING:
+        return NOT_CONVERGED, math.nan
+    if s <= boundary:
+        exercised_put(s, market, values)
+        return DETERMINED, boundary
+    european_put(s, market, values)
+    add_premium(s, market, limit_by_rate, limit_by_yield, grid, curves, panel, found, values)
+    return OK, boundary
 
 
 @kernel
@@ -145,7 +142,7 @@ def put_of(
     sigma: float,
     rate: float,
     dividend: float,
-    grids: tuple[Grid, Grid],
+    grid: Grid,
     work: Work,
     panel: Floats,
     curves: Floats,
@@ -165,13 +162,13 @@ def put_of(
         return OK, 0.0
     if sigma * math.sqrt(expiry) < LEAST_TOTAL_VOL:
         return NOT_CONVERGED, math.nan
-    return unit_put(s, market, grids, work, panel, curves, found, values)
+    return unit_put(s, market, grid, work, panel, curves, found, values)
 
 
 @kernel
 def american_batch(
     inputs: Floats,
-    grids: tuple[Grid, Grid],
+    grid: Grid,
     work: Work,
     panel: Floats,
     curves: Floats,
@@ -192,10 +189,10 @@ def american_batch(
         expiry = expiry_s / SECONDS_PER_YEAR
         if sign > 0.0:
             s, scale = strike / forward, forward
-            code, boundary = put_of(s, expiry, sigma, rate - carry, rate, grids, work, panel, curves, found, values)
+            code, boundary = put_of(s, expiry, sigma, rate - carry, rate, grid, work, panel, curves, found, values)
         else:
             s, scale = forward / strike, strike
-            code, boundary = put_of(s, expiry, sigma, rate, rate - carry, grids, work, panel, curves, found, values)
+            code, boundary = put_of(s, expiry, sigma, rate, rate - carry, grid, work, panel, curves, found, values)
         status[i] = code
         if code in (BAD_INPUT, NOT_CONVERGED):
             continue

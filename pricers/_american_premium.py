@@ -16,7 +16,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pricers._american_boundary import Grid, Market
+from pricers._american_boundary import FLOOR, Grid, Market
 from pricers._jit import kernel
 from pricers._normal import density, distribution
 
@@ -81,12 +81,12 @@ def add_premium(
 ) -> None:
     """Add the early exercise premium and its derivatives to ``values``.
 
-    ``curves`` (4, n): H and its derivatives to sigma, r and q at the nodes, over x^power.  ``limit_by_``: derivatives of ln X.
+    ``curves`` (4, n): H and its derivatives to sigma, r and q at the nodes.  ``limit_by_``: derivatives of ln X.
     ``panel`` (2, m): Gauss-Legendre points in (0, 1) and weights.
     """
     expiry, sigma, rate, dividend, log_limit = market
     root = math.sqrt(expiry)
-    log_s = math.log(s)
+    log_s, last = math.log(s), grid.nodes.size - 1
     interpolate(1.0, grid, curves, found)
     distance = log_s - log_limit + math.sqrt(found[0])
     high = 0.5 * math.pi
@@ -101,8 +101,11 @@ def add_premium(
             u, deviation = root_u * root_u, sigma * root_u
             weight = 2.0 * expiry * sine * cosine * panel[1, k] * (high - low)
             interpolate(cosine, grid, curves, found)
-            scale = cosine**grid.power
-            depth = math.sqrt(max(found[0] * scale, 1e-300))
+            floor = FLOOR * cosine * cosine
+            if not found[0] > floor * curves[0, last]:
+                for c in range(4):
+                    found[c] = floor * curves[c, last]
+            depth = math.sqrt(found[0])
             boundary = math.exp(log_limit - depth)
             minus = (log_s - log_limit + depth + (rate - dividend - 0.5 * sigma * sigma) * u) / deviation
             plus = minus + deviation
@@ -114,7 +117,7 @@ def add_premium(
             values[PREMIUM] += rate * below - dividend * below_spot
             values[DELTA] -= mass * income / s + dividend * below_spot / s
             values[GAMMA] += mass * (income * (1.0 + minus / deviation) + dividend * boundary) / (s * s)
-            moved = -0.5 / depth * scale
+            moved = -0.5 / depth
             values[VEGA] += (
                 point * (rate * plus - dividend * boundary * minus) / sigma + mass * income * moved * found[1]
             )

@@ -47,11 +47,11 @@ class AmericanValuation(NamedTuple):
 
 
 @cache
-def _grids() -> tuple[tuple[Grid, Grid], Array]:
-    """The two collocations (for a boundary that starts at the strike, and below it) and a panel's points and weights."""
+def _constants() -> tuple[Grid, Array]:
+    """The collocation, and a panel's points and weights."""
     points, weights = np.polynomial.legendre.leggauss(N_PANEL)
     panel = np.stack([(points + 1.0) / 2.0, weights / 2.0])
-    return (grid(N_NODES, N_POINTS, 0), grid(N_NODES, N_POINTS, 1)), panel
+    return grid(N_NODES, N_POINTS), panel
 
 
 def value_american(
@@ -113,9 +113,9 @@ def value_american(
         inputs[i, ...] = array
     size = math.prod(shape)
     answers, status = np.empty((N_COLUMNS, size)), np.empty(size, dtype=np.int8)
-    grids, panel = _grids()
+    nodes, panel = _constants()
     american_batch(
-        inputs.reshape(len(arrays), size), grids, work(N_NODES), panel, np.empty((4, N_NODES)), answers, status
+        inputs.reshape(len(arrays), size), nodes, work(N_NODES), panel, np.empty((4, N_NODES)), answers, status
     )
     price, delta, gamma, vega, theta, rho, premium, boundary = (row.reshape(shape) for row in answers)
     return AmericanValuation(price, delta, gamma, vega, theta, rho, premium, boundary, status.reshape(shape))
