@@ -271,7 +271,7 @@ class LocalBroker:
         log4j = self.home / "log4j2.properties"
         log4j.write_text(broker_files.log4j_properties(self.log_path))
         base = [java.path, f"-Xmx{self.settings.heap_mb}m", f"-Djava.io.tmpdir={scratch}", "-Djava.awt.headless=true",
-                "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", f"-Dlog4j2.configurationFile={log4j.as_uri()}",
+                "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={log4j.as_uri()}",
                 "-cp", broker_jars.class_path(self.jars_dir)]  # fmt: skip
         if not (self.data_dir / "meta.properties").exists():
             self._format(base)

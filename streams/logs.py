@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any
 
+import orjson
 import structlog
 
 from streams.kafka import RateLimited
@@ -28,9 +29,10 @@ def configure(**bound: Any) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # one write a line: print's two would mix the lines of processes that share a log
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
     )
     structlog.contextvars.bind_contextvars(**bound)
     handler = _Lines(logging.WARNING)

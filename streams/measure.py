@@ -125,7 +125,10 @@ def latencies(worker_log: Path, since_utc: str) -> Counter[int]:
         for line in lines:
             if '"latency_bins"' not in line:
                 continue
-            report = json.loads(line)
+            try:
+                report = json.loads(line)
+            except ValueError:  # a worker was killed in the middle of its line
+                continue
             if report["timestamp"] >= since_utc:
                 counts.update({int(number): n for number, n in report["latency_bins"].items()})
     return counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,17 +69,23 @@ class PricingFold:
 
     def step(self, state: State, records: Sequence[RawRecord]) -> tuple[State, list[Outgoing]]:
         state, results = engine.step(state, [self._located(raw) for raw in records], self.settings)
-        return state, [
-            Outgoing(
-                result.topic,
-                result.key.encode(),
-                None if result.record is None else schemas.encode(result.record, self.framing),
-                result.ts_ns,
-                result.source_offset,
-                result.result_seq,
+        return state, self._encoded(results)
+
+    def _encoded(self, results: Sequence[engine.Result]) -> list[Outgoing]:
+        """Results as bytes; a row that goes to two topics is encoded once."""
+        out, record, value = [], None, None
+        for result in results:
+            if result.record is None:
+                value = None
+            elif result.record is not record:
+                value = schemas.encode(result.record, self.framing)
+            record = result.record
+            out.append(
+                Outgoing(
+                    result.topic, result.key.encode(), value, result.ts_ns, result.source_offset, result.result_seq
+                )
             )
-            for result in results
-        ]
+        return out
 
     def snapshot(self, state: State) -> bytes:
         return engine.snapshot(state)
@@ -103,7 +109,7 @@ class PricingMaker:
     resolve: Any
     wire: registry.Wire = registry.SINGLE
 
-    @property
+    @cached_property
     def identity(self) -> folds.Identity:
         """The wire format is part of the settings' hash: bytes differ by it, so a change of it opens the next epoch."""
         settings_hash = settings_module.settings_hash(self.settings, *self.wire.facts)

@@ -23,8 +23,6 @@ class WorkerSettings:
     """Consumer group; empty: the namespace's own (``greekstream-workers``)."""
     max_rows: int = 512
     """Records a batch at most."""
-    within_s: float = 0.005
-    """How long a batch may wait to fill: Faust polls at this interval, so the median wait is half of it."""
     checkpoint_s: float = 2.0
     """Interval of a partition's checkpoints; partitions are staggered over it."""
     history_minutes: int = 15

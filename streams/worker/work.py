@@ -82,11 +82,19 @@ class Inbox:
         self._events: list[Any] = []
         self._filled, self._drained = asyncio.Event(), asyncio.Event()
 
-    async def put(self, events: Sequence[Any]) -> None:
-        """Add events; waits while more than a batch is waiting."""
-        self._events += events
+    def put(self, event: Any) -> None:
+        """Add an event."""
+        self._events.append(event)
         self._filled.set()
-        while len(self._events) > self._max_rows:
+
+    @property
+    def is_full(self) -> bool:
+        """More than a batch is waiting: take no more until there is ``room``."""
+        return len(self._events) > self._max_rows
+
+    async def room(self) -> None:
+        """Wait until not more than a batch is waiting."""
+        while self.is_full:
             self._drained.clear()
             await self._drained.wait()
 

@@ -91,8 +91,16 @@ def test_jobs_hold_every_run_once_each_partition_in_order_and_once_a_job(
 
 async def test_the_inbox_keeps_order_bounds_batches_and_holds_the_agent_back() -> None:
     inbox = Inbox(max_rows=4)
-    await inbox.put([1, 2, 3])
-    putting = asyncio.create_task(inbox.put([4, 5, 6]))
+
+    async def hand_over(*items: int) -> None:
+        """What the agent does."""
+        for item in items:
+            inbox.put(item)
+            if inbox.is_full:
+                await inbox.room()
+
+    await hand_over(1, 2, 3)
+    putting = asyncio.create_task(hand_over(4, 5, 6))
     await asyncio.sleep(0)
     assert not putting.done(), "more than a batch waits"
     assert await inbox.get() == [1, 2, 3, 4]
@@ -101,5 +109,5 @@ async def test_the_inbox_keeps_order_bounds_batches_and_holds_the_agent_back() -
     getting = asyncio.create_task(inbox.get())
     await asyncio.sleep(0)
     assert not getting.done()
-    await inbox.put([7])
+    await hand_over(7)
     assert await asyncio.wait_for(getting, 5) == [7]
