@@ -8,13 +8,13 @@ No broker, clock, environment or log is known here.
 
 from __future__ import annotations
 
+from pricers._qmc_settings import QmcSettings
 from pricers.source import source_hash
 from pricers.status import Status
 from pricers.values import (
     DEFAULT_ENGINE,
     ENGINES,
     ImpliedVol,
-    QmcSettings,
     Valuation,
     implied_vols,
     value_options,

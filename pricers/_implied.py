@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricers._contract import Split
+from pricers._contract import Split, Timing
 from pricers._fixings import UnitConstants
 from pricers._inverse import inverse_sides
 from pricers._jit import kernel
 from pricers._linear import linear_shape
-from pricers._valuation import in_range
+from pricers._qmc_desk import Desk
+from pricers._qmc_inverse import qmc_inverse_sides
+from pricers._qmc_linear import qmc_linear_shape
+from pricers._valuation import in_range, is_drawn
 from pricers.status import Status
 
 OK = int(Status.OK)
@@ -48,6 +51,19 @@ class SideValue(NamedTuple):
     parity2: float
 
 
+class Model(NamedTuple):
+    """What prices inside the search: the contract, its fixings, and the engine with its draws (``is_drawn_ok``) or without."""
+
+    c: Split
+    sign: float
+    t: Timing
+    unit: UnitConstants
+    is_inverse: bool
+    engine: int
+    is_drawn_ok: bool
+    desk: Desk
+
+
 class Root(NamedTuple):
     """A solved volatility."""
 
@@ -59,12 +75,21 @@ class Root(NamedTuple):
 
 
 @kernel
-def side_value(c: Split, side: float, sign: float, sigma: float, unit: UnitConstants, is_inverse: bool) -> SideValue:
+def side_value(m: Model, side: float, sigma: float) -> SideValue:
     """Price of the out-of-the-money ``side`` and, if the option is the other one, the parity that turns it."""
-    if not is_inverse:
-        f = linear_shape(c.strike, side, sigma, unit)
+    c = m.c
+    sign = m.sign
+    from_draws = m.is_drawn_ok and is_drawn(sigma, m.unit, m.engine)
+    if not m.is_inverse:
+        if from_draws:
+            f, _ = qmc_linear_shape(c.strike, side, sigma, m.t, m.unit.carry, m.desk)
+        else:
+            f = linear_shape(c.strike, side, sigma, m.unit)
         return SideValue(f.f, f.sigma1, f.sigma2, 0.0 if side == sign else sign * (1.0 - c.strike), 0.0, 0.0)
-    half, whole = inverse_sides(c, side, side != sign, sigma, unit)
+    if from_draws:
+        half, whole, _ = qmc_inverse_sides(c, side, side != sign, sigma, m.t, m.unit, m.desk)
+    else:
+        half, whole = inverse_sides(c, side, side != sign, sigma, m.unit)
     if side == sign:
         return SideValue(half.j, half.sigma1, half.sigma2, 0.0, 0.0, 0.0)
     return SideValue(half.j, half.sigma1, half.sigma2, sign * whole.j, sign * whole.sigma1, sign * whole.sigma2)
@@ -149,21 +174,32 @@ def intrinsic(c: Split, sign: float, is_inverse: bool) -> float:
 
 
 @kernel
-def root(
-    quote: float,
-    c: Split,
-    sign: float,
-    unit: UnitConstants,
-    is_inverse: bool,
-    start: float,
-    total_max: float,
-    tolerance: float,
-) -> Root:
+def root(quote: float, m: Model, start: float, total_max: float, tolerance: float) -> Root:
     """Solve the option's price for sigma. ``quote`` in units of discounted weight times forward, within its bounds.
+
+    The root of the deterministic value, polished with draws where the engine wants them: they move it by their error, which
+    one or two steps repair. A cap that is reached is the draws' to confirm.
+    """
+    plain = Model(m.c, m.sign, m.t, m.unit, m.is_inverse, m.engine, False, m.desk)
+    r = search(quote, plain, start, total_max, tolerance)
+    at = total_max / m.unit.deviation if r.code == CAPPED else r.sigma
+    if not is_drawn(at, m.unit, m.engine):
+        return r
+    polished = search(quote, m, at, total_max, tolerance)
+    return Root(polished.sigma, polished.code, r.n_steps + polished.n_steps, polished.vega, polished.value)
+
+
+@kernel
+def search(quote: float, m: Model, start: float, total_max: float, tolerance: float) -> Root:
+    """One search with one model.
 
     ``start`` is a sigma, or nan for the closed-form start. Converges when a Halley step is below sqrt(tolerance): its error
     is then of third order, far below tolerance itself.
     """
+    c = m.c
+    sign = m.sign
+    unit = m.unit
+    is_inverse = m.is_inverse
     k = c.strike
     side = 1.0 if k >= 1.0 else -1.0
     bound = upper_bound(c, side, is_inverse)
@@ -183,11 +219,11 @@ def root(
     is_reached = False  # whether some sigma gives the quote or more
     is_crossed = False  # whether the price at ``low`` is below the quote and rising: then a root lies in the bracket
     for n_steps in range(1, MAX_STEPS + 1):
-        v = side_value(c, side, sign, sigma, unit, is_inverse)
+        v = side_value(m, side, sigma)
         target = quote - v.parity
         vega = v.f1 + v.parity1
         if is_done:
-            return Root(sigma, in_range(sigma, unit), n_steps - 1, vega, v.f + v.parity)
+            return Root(sigma, in_range(sigma, unit, m.engine), n_steps - 1, vega, v.f + v.parity)
         is_usable = v.f > SMALLEST and target > SMALLEST and v.f < bound and target < bound and vega > 0.0
         excess = v.f - target
         # A put's price may fall on both ends: below its dip (price under the intrinsic one), and at absurd volatilities, where

@@ -18,18 +18,22 @@ from pricers._implied import (
     LOW_VEGA_POINTS,
     NO_QUOTE,
     OK,
+    Model,
     intrinsic,
     root,
     upper_bound,
 )
 from pricers._jit import kernel
+from pricers._qmc_desk import Draws, desk_of
 from pricers._valuation import EUROPEAN, INVERSE, Codes, Floats, european_timing
 
 Counts = npt.NDArray[np.int32]
 
 
 @kernel
-def implied_batch(inputs: Floats, payoff: int, engine: int, answers: Floats, status: Codes, counts: Counts) -> None:
+def implied_batch(
+    inputs: Floats, payoff: int, engine: int, draws: Draws, answers: Floats, status: Codes, counts: Counts
+) -> None:
     """Implied volatilities of a batch: ``answers`` (4, n) is sigma, low, high, price at sigma. Each depends on its inputs alone.
 
     ``inputs`` (14, n): price_usd, forward, strike, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate,
@@ -50,6 +54,7 @@ def implied_batch(inputs: Floats, payoff: int, engine: int, answers: Floats, sta
     total_vol_max = inputs[12]
     tolerance = inputs[13]
     is_inverse = payoff == INVERSE and engine != EUROPEAN
+    desk = desk_of(draws)
     t = timing(1.0, 0.0, 1)
     unit = constants(t, 0.0)
     key = (-1.0, -1.0, -1.0, 0.0)
@@ -101,7 +106,8 @@ def implied_batch(inputs: Floats, payoff: int, engine: int, answers: Floats, sta
         if quote >= bound:
             status[i] = ABOVE_BOUND
             continue
-        r = root(quote, c, sign, unit, is_inverse, np.nan, total_vol_max[i], tolerance[i])
+        model = Model(c, sign, t, unit, is_inverse, engine, True, desk)
+        r = root(quote, model, np.nan, total_vol_max[i], tolerance[i])
         status[i] = r.code
         counts[i] = r.n_steps
         if r.code not in (OK, FALLBACK):
@@ -115,16 +121,9 @@ def implied_batch(inputs: Floats, payoff: int, engine: int, answers: Floats, sta
                 if least < moved < bound:
                     shift = moved - quote
                     start = r.sigma + shift / r.vega
-                    other = root(
-                        moved,
-                        c,
-                        sign,
-                        unit,
-                        is_inverse,
-                        start if start > 0.5 * r.sigma else np.nan,
-                        total_vol_max[i],
-                        tolerance[i],
-                    )
+                    if not start > 0.5 * r.sigma:
+                        start = np.nan
+                    other = root(moved, model, start, total_vol_max[i], tolerance[i])
                     answers[row, i] = other.sigma
             if r.code == OK and 0.01 * LOW_VEGA_POINTS * r.vega < half_tick:
                 status[i] = LOW_VEGA

@@ -36,7 +36,7 @@ from pricers._direction import (
 )
 from pricers._fixings import UnitConstants
 from pricers._jit import kernel
-from pricers._linear import residual
+from pricers._linear import Residual, residual
 from pricers._normal import density
 from pricers._wide import WIDEST, as_constants, is_endless, matched, wide_direction, width
 
@@ -63,6 +63,18 @@ class InverseShape(NamedTuple):
     u2: float
     u1_l: float
     u2_l: float
+
+
+class Extra(NamedTuple):
+    """e(k, sigma): what E[(M - k)^+] has above the same of the mean given the direction; and its derivatives."""
+
+    e: float
+    k1: float
+    k2: float
+    k3: float
+    sigma1: float
+    k1_sigma1: float
+    sigma2: float
 
 
 class Range(NamedTuple):
@@ -149,35 +161,47 @@ def integrals(g: Range, k: float, p: float, s: float, d: Direction, sigma: float
 
 
 @kernel
-def kink(b: Boundary, k: float, p: float, s: float, d: Direction, sigma: float, unit: UnitConstants) -> InverseShape:
-    """What the payoff's kink at the boundary adds: through the density of M there, and the variance the direction leaves."""
+def left_by_direction(b: Boundary, k: float, d: Direction, sigma: float, unit: UnitConstants) -> Extra:
+    """The extra that the direction leaves, to leading order."""
+    return grown_extra(residual(b, sigma, unit.a1, unit.a2), k, d.drift, d.drift_sigma, d.drift_sigma2)
+
+
+@kernel
+def grown_extra(e: Residual, k: float, drift: float, drift1: float, drift2: float) -> Extra:
+    """A residual under the share measure, where M's level is exp(drift); from ln k to k."""
+    grown = math.exp(drift)
+    return Extra(
+        grown * e.e,
+        grown * e.m1 / k,
+        grown * (e.m2 - e.m1) / (k * k),
+        grown * (e.m3 - 3.0 * e.m2 + 2.0 * e.m1) / (k * k * k),
+        grown * (e.sigma1 + drift1 * e.e),
+        grown * (e.m1_sigma1 + drift1 * e.m1) / k,
+        grown * (e.sigma2 + 2.0 * drift1 * e.sigma1 + (drift2 + drift1**2) * e.e),
+    )
+
+
+@kernel
+def kink(b: Boundary, k: float, p: float, s: float, e: Extra) -> InverseShape:
+    """What the payoff's kink at the boundary adds: through the density of M there, and the extra ``e``."""
     c = k + p
     r = p - s
     k_l = c - r  # dk/dlambda = k + s
-    e = residual(b, d, sigma, unit)
-    grown = math.exp(d.drift)
-    e_0 = grown * e.e
-    e_k = grown * e.m1 / k
-    e_kk = grown * (e.m2 - e.m1) / (k * k)
-    e_kkk = grown * (e.m3 - 3.0 * e.m2 + 2.0 * e.m1) / (k * k * k)
-    e_sigma = grown * (e.sigma1 + d.drift_sigma * e.e)
-    e_k_sigma = grown * (e.m1_sigma1 + d.drift_sigma * e.m1) / k
-    e_sigma2 = grown * (e.sigma2 + 2.0 * d.drift_sigma * e.sigma1 + (d.drift_sigma2 + d.drift_sigma**2) * e.e)
     phi = density(b.z)
-    f = phi / (k * b.slope) + e_kk  # density of M at k
-    f_k = -phi / (k * k * b.slope * b.slope) * (b.z + b.slope + b.slope1 / b.slope) + e_kkk
+    f = phi / (k * b.slope) + e.k2  # density of M at k
+    f_k = -phi / (k * k * b.slope * b.slope) * (b.z + b.slope + b.slope1 / b.slope) + e.k3
     l1_m = (c - 2.0 * r) / (c * c)  # h_l differentiated to M, at k
     l2_at = 2.0 * r * k_l / (c * c)
     u2_at = 2.0 * p * k / (c * c)
     return InverseShape(
-        e_0 / c,
-        e_k * k_l / c + e_0 * l1_m,
-        k_l * k_l * f / c - e_k * l2_at,
-        e_sigma / c,
-        -phi * k_l * b.lift / (c * b.slope) + e_k_sigma * k_l / c + e_sigma * l1_m,
-        phi * k * b.lift * b.lift / (c * b.slope) + e_sigma2 / c,
-        e_k * k / c + e_0 * (c - 2.0 * p) / (c * c),
-        k * k * f / c - e_k * u2_at,
+        e.e / c,
+        e.k1 * k_l / c + e.e * l1_m,
+        k_l * k_l * f / c - e.k1 * l2_at,
+        e.sigma1 / c,
+        -phi * k_l * b.lift / (c * b.slope) + e.k1_sigma1 * k_l / c + e.sigma1 * l1_m,
+        phi * k * b.lift * b.lift / (c * b.slope) + e.sigma2 / c,
+        e.k1 * k / c + e.e * (c - 2.0 * p) / (c * c),
+        k * k * f / c - e.k1 * u2_at,
         f * k_l * k / c,
         (2.0 * k * k_l * f + k * k * k_l * f_k - k * k * f) / c - f * k_l * u2_at,
     )
@@ -231,7 +255,7 @@ def half_line(c: Split, side: float, d: Direction, sigma: float, unit: UnitConst
     outwards = Range(False, b.z, side * length, 0.0)
     k = c.strike
     half = integrals(outwards, k, c.past, c.due, d, sigma, unit)
-    return combined(kink(b, k, c.past, c.due, d, sigma, unit), side, half, 0.0, half)
+    return combined(kink(b, k, c.past, c.due, left_by_direction(b, k, d, sigma, unit)), side, half, 0.0, half)
 
 
 @kernel

@@ -56,12 +56,10 @@ def hermite_primitive(d: Direction, x: float) -> float:
 
 
 @kernel
-def residual(b: Boundary, d: Direction, sigma: float, unit: UnitConstants) -> Residual:
+def residual(b: Boundary, sigma: float, a1: float, a2: float) -> Residual:
     """What the variance left by the direction adds at the boundary, and its derivatives."""
     x = b.x
     scale = sigma * sigma * sigma * density(x)
-    a1 = unit.a1
-    a2 = unit.a2
     # e_n(x): phi(x) e_n is the n-th derivative of phi(x) (A1 x² + A2).
     e0 = a1 * x * x + a2
     e1 = -a1 * x * x * x + (2.0 * a1 - a2) * x
@@ -129,7 +127,7 @@ def narrow_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Sh
     k1_sigma1 = weight / sigma * (-b.z + b.slope + bend)
     lift1 = b.slope_sigma - d.a_unit * b.slope1  # d lift / d xi
     sigma2 = weight / sigma * (b.z * b.lift - b.lift * bend + lift1 - b.slope / sigma)
-    e = residual(b, d, sigma, unit)
+    e = residual(b, sigma, unit.a1, unit.a2)
     return Shape(
         main + e.e,
         -sign * k * tail_z + e.m1,

@@ -21,14 +21,17 @@ from pricers._fixings import UnitConstants
 from pricers._inverse import InverseShape, inverse_shape, settled_shape
 from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, linear_shape
-from pricers._wide import IN_RANGE, width
+from pricers._qmc_desk import Desk, Draws, desk_of
+from pricers._qmc_inverse import qmc_inverse_shape
+from pricers._qmc_linear import qmc_linear_shape
+from pricers._wide import IN_RANGE, QMC_RANGE, width
 from pricers.status import Status
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
 
 LINEAR, INVERSE = 0, 1
-CLOSED_FORM, EUROPEAN = 0, 1
+CLOSED_FORM, EUROPEAN, QMC = 0, 1, 2
 
 OK = int(Status.OK)
 DETERMINED = int(Status.DETERMINED)
@@ -147,9 +150,16 @@ def european_timing(t: Timing) -> Timing:
 
 
 @kernel
-def in_range(sigma: float, unit: UnitConstants) -> int:
-    """OK, or FALLBACK where the closed form's error passes 1e-10 of the forward (pricers._wide)."""
-    return FALLBACK if width(sigma, unit) > IN_RANGE else OK
+def in_range(sigma: float, unit: UnitConstants, engine: int) -> int:
+    """OK, or FALLBACK where the engine has left its range (pricers._wide)."""
+    return FALLBACK if width(sigma, unit) > (QMC_RANGE if engine == QMC else IN_RANGE) else OK
+
+
+@kernel
+def is_drawn(sigma: float, unit: UnitConstants, engine: int) -> bool:
+    """Whether draws make the value: the engine's own, or the closed form's fallback."""
+    wide = width(sigma, unit)
+    return (engine == QMC or wide > IN_RANGE) and wide <= QMC_RANGE
 
 
 @kernel
@@ -160,25 +170,43 @@ def live_greeks(
     rate: float,
     carry: float,
     c: Split,
+    t: Timing,
     unit: UnitConstants,
     is_inverse: bool,
-) -> tuple[int, Greeks]:
-    """Status and greeks of an option that has at least one live fixing."""
+    engine: int,
+    desk: Desk,
+) -> tuple[int, Greeks, float]:
+    """Status, greeks and standard error of an option that has at least one live fixing."""
+    code = in_range(sigma, unit, engine)
+    error = 0.0 if engine == QMC else np.nan
     if is_inverse:
-        code = DETERMINED if c.strike <= 0.0 or sigma == 0.0 else in_range(sigma, unit)
-        g = settled_shape(c, sign) if sigma == 0.0 else inverse_shape(c, sign, sigma, unit)
-        return code, inverse_greeks(forward, sigma, rate, carry, unit.last_time, c.discount, g)
+        if c.strike <= 0.0 or sigma == 0.0:
+            code = DETERMINED
+        if sigma == 0.0:
+            g = settled_shape(c, sign)
+        elif is_drawn(sigma, unit, engine):
+            g, error = qmc_inverse_shape(c, sign, sigma, t, unit, desk)
+            error *= c.discount * math.exp(carry * unit.last_time) * forward
+        else:
+            g = inverse_shape(c, sign, sigma, unit)
+            error = np.nan
+        return code, inverse_greeks(forward, sigma, rate, carry, unit.last_time, c.discount, g), error
     if c.strike <= 0.0:
-        return DETERMINED, certain_greeks(forward, sign, rate, carry, unit.last_time, c)
+        return DETERMINED, certain_greeks(forward, sign, rate, carry, unit.last_time, c), error
     if sigma == 0.0:
         f = far_shape(c.strike, sign, c.strike < 1.0)
-        return DETERMINED, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f)
-    f = linear_shape(c.strike, sign, sigma, unit)
-    return in_range(sigma, unit), linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f)
+        return DETERMINED, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f), error
+    if is_drawn(sigma, unit, engine):
+        f, error = qmc_linear_shape(c.strike, sign, sigma, t, carry, desk)
+        error *= c.discount * c.weight * forward
+    else:
+        f = linear_shape(c.strike, sign, sigma, unit)
+        error = np.nan
+    return code, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f), error
 
 
 @kernel
-def value_batch(inputs: Floats, payoff: int, engine: int, values: Floats, status: Codes) -> None:
+def value_batch(inputs: Floats, payoff: int, engine: int, draws: Draws, values: Floats, status: Codes) -> None:
     """Value every option of a batch into ``values`` (N_COLUMNS, n) and ``status`` (n,). Each depends on its inputs alone.
 
     ``inputs`` (11, n): forward, strike, sigma, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate, carry.
@@ -188,6 +216,8 @@ def value_batch(inputs: Floats, payoff: int, engine: int, values: Floats, status
         inputs
     )
     is_inverse = payoff == INVERSE and engine != EUROPEAN
+    desk = desk_of(draws)
+    desk_after = desk_of(draws)  # of the moment after the next fixing
     t = timing(1.0, 0.0, 1)
     unit = constants(t, 0.0)
     key = (-1.0, -1.0, -1.0, 0.0)
@@ -227,10 +257,13 @@ def value_batch(inputs: Floats, payoff: int, engine: int, values: Floats, status
         roll = 0.0
         if t.n_live == 0:
             code = DETERMINED
+            error = 0.0 if engine == QMC else np.nan
             g = known_greeks(forward[i], strike[i], option_sign[i], n, past, t.n_due, is_inverse)
         else:
             c = split(forward[i], strike[i], n, past, rate[i], t.n_due, unit)
-            code, g = live_greeks(forward[i], sigma[i], option_sign[i], rate[i], carry[i], c, unit, is_inverse)
+            code, g, error = live_greeks(
+                forward[i], sigma[i], option_sign[i], rate[i], carry[i], c, t, unit, is_inverse, engine, desk
+            )
         is_in_window = n_fixed[i] > 0.0 or next_fixing_s[i] <= interval_s[i]
         if engine != EUROPEAN and is_in_window and n_fixed[i] < n:
             after = timing(next_fixing_s[i] + interval_s[i], interval_s[i], int(n - n_fixed[i]) - 1)
@@ -240,13 +273,14 @@ def value_batch(inputs: Floats, payoff: int, engine: int, values: Floats, status
             else:
                 unit_after = constants(after, carry[i])
                 c = split(forward[i], strike[i], n, past, rate[i], after.n_due, unit_after)
-                _, g_after = live_greeks(
-                    forward[i], sigma[i], option_sign[i], rate[i], carry[i], c, unit_after, is_inverse
-                )
+                _, g_after, _ = live_greeks(
+                    forward[i], sigma[i], option_sign[i], rate[i], carry[i], c, after, unit_after, is_inverse, engine,
+                    desk_after,
+                )  # fmt: skip
             roll = g_after.delta - g.delta
         status[i] = code
         values[PRICE, i] = g.price
-        values[STD_ERROR, i] = np.nan
+        values[STD_ERROR, i] = error
         values[DELTA, i] = g.delta
         values[GAMMA, i] = g.gamma
         values[VEGA, i] = g.vega

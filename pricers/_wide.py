@@ -21,6 +21,7 @@ from pricers._fixings import UnitConstants
 from pricers._jit import kernel
 
 IN_RANGE = 0.04
+QMC_RANGE = 0.6
 WIDEST = 1.0
 ENDLESS = 200.0  # sigma² t_N beyond which moments overflow: the limit of infinite volatility is reached long before
 ENDLESS_TOTAL = 7.0  # total volatility at which the inverse payoff's quadrature gives way to that limit (5e-4 from it)

@@ -13,23 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pricers._implied_batch import implied_batch
-from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, value_batch
+from pricers._qmc_settings import QmcSettings, draws_of
+from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, QMC, value_batch
 
 Array = npt.NDArray[np.float64]
 
-ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN}
-PLANNED_ENGINES = ("qmc", "paths")
+ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN, "qmc": QMC}
+PLANNED_ENGINES = ("paths",)
 PAYOFFS = {"linear": LINEAR, "inverse": INVERSE}
 DEFAULT_ENGINE = "closed_form"
-
-
-class QmcSettings(NamedTuple):
-    """Points of ``engine="qmc"``: 2^m_points in all, split evenly over n_scrambles independent scrambles."""
-
-    m_points: int = 6
-    n_scrambles: int = 8
-    n_dimensions: int = 3
-    seed: int = 20230413
 
 
 class Valuation(NamedTuple):
@@ -130,7 +122,7 @@ def value_options(
     )
     values = np.empty((N_COLUMNS, inputs.shape[1]))
     status = np.empty(inputs.shape[1], dtype=np.int8)
-    value_batch(inputs, payoff_code, engine_code, values, status)
+    value_batch(inputs, payoff_code, engine_code, draws_of(qmc), values, status)
     price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = (row.reshape(shape) for row in values)
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
 
@@ -189,7 +181,7 @@ def implied_vols(
     answers = np.empty((4, size))
     status = np.empty(size, dtype=np.int8)
     counts = np.empty(size, dtype=np.int32)
-    implied_batch(inputs, payoff_code, engine_code, answers, status, counts)
+    implied_batch(inputs, payoff_code, engine_code, draws_of(qmc), answers, status, counts)
     sigma, low, high, price = (row.reshape(shape) for row in answers)
     return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
 

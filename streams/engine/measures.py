@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from pricers import units
 from schemas import InstrumentState
 from streams.engine.jobs import Job
-from streams.engine.settings import NS_PER_MS, SECONDS_PER_YEAR, EngineSettings
+from streams.engine.settings import NS_PER_MS, EngineSettings
 from streams.engine.state import Facts
 
 
@@ -36,32 +37,18 @@ def spread_pct(bid: float | None, ask: float | None) -> float | None:
     """(ask - bid) / mid, per cent; null unless both sides are quoted."""
     if bid is None or ask is None or bid <= 0.0 or ask <= 0.0:
         return None
-    spread = (ask - bid) * 200.0 / (ask + bid)
+    spread = units.spread_pct(bid, ask)
     return spread if math.isfinite(spread) else None
 
 
 def settlement_sd_usd(job: Job, facts: Facts, forward: float, sigma: float) -> float | None:
-    """Standard deviation of the delivery price from now: w F sigma sqrt(mean_ij min(t_i, t_j)) over the remaining fixings.
-
-    With m of the N remaining ones already due (at time 0) and the rest from t on every h,
-        mean_ij min = ((N - m)/N)^2 (t + h (N - m - 1)(2 (N - m) - 1) / (6 (N - m))).
-    """
+    """Standard deviation of the delivery price from now, USD; null without a rule."""
     rule = facts.rule
     if rule is None:
         return None
-    n_left = rule.n_fixings - job.fixings.n_fixed
-    if n_left <= 0:
-        return 0.0
-    first_s, step_s = job.next_fixing_s, float(rule.interval_s)
-    n_due = 0
-    if first_s < 0.0:
-        n_due = min(n_left, math.ceil(-first_s / step_s)) if step_s > 0.0 else n_left
-        first_s += n_due * step_s
-    n_live = n_left - n_due
-    if n_live <= 0:
-        return 0.0
-    mean_s = first_s + step_s * (n_live - 1) * (2 * n_live - 1) / (6 * n_live)
-    sd = n_live / rule.n_fixings * forward * sigma * math.sqrt(max(0.0, mean_s) / SECONDS_PER_YEAR)
+    sd = units.settlement_sd_usd(
+        forward, sigma, rule.n_fixings, job.fixings.n_fixed, job.next_fixing_s, float(rule.interval_s)
+    )
     return sd if math.isfinite(sd) else None
 
 
@@ -81,8 +68,8 @@ def is_pin_risk(
         or not 0 <= facts.expiry_ns - job.now_ns <= settings.pin_risk_ms * NS_PER_MS
     ):
         return False
-    n = facts.rule.n_fixings
-    expected = (job.fixings.running_sum + (n - job.fixings.n_fixed) * forward) / n
+    known = job.fixings
+    expected = units.expected_delivery_usd(forward, facts.rule.n_fixings, known.n_fixed, known.running_sum)
     if not expected > 0.0:
         return False
     is_in_window = job.now_ns >= facts.window_ns

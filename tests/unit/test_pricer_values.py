@@ -54,7 +54,7 @@ def test_default_engine_is_the_closed_form() -> None:
     assert value().price_usd != value(engine="european").price_usd
 
 
-@pytest.mark.parametrize("engine", ["qmc", "paths"])
+@pytest.mark.parametrize("engine", ["paths"])
 def test_engine_not_built_yet_says_so_and_which_there_are(engine: str) -> None:
     with pytest.raises(ValueError, match=r"not built yet.*'closed_form'.*'european'"):
         value(engine=engine)
