@@ -43,7 +43,8 @@ def black76(forward: float, strike: float, sigma: float, tau: float, sign: int) 
     deviation = sigma * math.sqrt(tau)
     d1 = math.log(forward / strike) / deviation + 0.5 * deviation
     price = sign * (forward * stats.norm.cdf(sign * d1) - strike * stats.norm.cdf(sign * (d1 - deviation)))
-    return price, sign * stats.norm.cdf(sign * d1), forward * stats.norm.pdf(d1) * math.sqrt(tau)
+    delta, vega = sign * stats.norm.cdf(sign * d1), forward * stats.norm.pdf(d1) * math.sqrt(tau)
+    return float(price), float(delta), float(vega)
 
 
 @pytest.mark.parametrize(
