@@ -24,6 +24,8 @@ COMMANDS = {
     "watch": ("watch", "The option chain, live, in the terminal."),
     "tail": ("tail", "Decoded records of a topic, one JSON object a line."),
     "replay": ("replay", "Price the log again from a moment in the past."),
+    "price": ("price", "One option by every engine, side by side."),
+    "iv": ("iv", "The implied volatility of one price, by every engine."),
     "why": ("why", "Why an instrument has no greeks."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
