@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float64]
 ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN, "qmc": QMC}
 PLANNED_ENGINES = ("paths",)
 PAYOFFS = {"linear": LINEAR, "inverse": INVERSE}
-DEFAULT_ENGINE = "closed_form"
+DEFAULT_ENGINE = "qmc"
 
 
 class Valuation(NamedTuple):

@@ -18,8 +18,8 @@ class EngineSettings:
     Environment: GREEKSTREAM_ENGINE_<FIELD>, read by the command that starts, never here.
     """
 
-    engine: str = "closed_form"
-    """Arithmetic of the primary columns: ``closed_form`` or ``qmc``.  The row says which one made it."""
+    engine: str = "qmc"
+    """Arithmetic of the primary columns: ``qmc`` or ``closed_form``.  The row says which one made it."""
     rate: float = 0.0
     """Discount rate of the whole payoff.  Per year, continuous.  0: the venue's own convention."""
     carry: float = 0.0
