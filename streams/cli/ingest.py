@@ -68,14 +68,12 @@ def command(
     from streams.ingest.settings import IngestSettings
 
     logs.configure(role="ingest")
-    if namespace is None and network == "testnet" and url is None:
-        namespace = "testnet"
     try:
         settings = settings_module.load(
             IngestSettings, "INGEST", url=url, network=network, namespace=namespace, currencies=_several(currencies),
             expiries=_several(expiries), max_expiry_days=max_expiry_days, clock=clock, pressure=pressure,
             client_id=os.environ.get("DERIBIT_CLIENT_ID") or None, client_secret=os.environ.get("DERIBIT_CLIENT_SECRET") or None,
-        )  # fmt: skip
+        ).apart()  # fmt: skip
         settings.session()
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -13,7 +13,7 @@ from streams.engine.forwards import LARGEST
 from streams.engine.jobs import Item, Iv, Job
 from streams.engine.located import Identity, Result
 from streams.engine.rows import Writer
-from streams.engine.settings import NS_PER_S, EngineSettings
+from streams.engine.settings import EngineSettings
 from streams.engine.solve import ASK, BID, LAST, MARK, solve
 from streams.engine.state import Facts, Solved, State
 
@@ -123,7 +123,7 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
         inputs += (
             forward.value, facts.strike, SIGMA_OF_DETERMINED if job.sigma is None else job.sigma, facts.sign,
             job.next_fixing_s, float(facts.rule.interval_s), facts.rule.n_fixings, fixings.n_fixed, fixings.running_sum,
-            max(0.0, (facts.expiry_ns - job.now_ns) / NS_PER_S),
+            max(0.0, job.next_fixing_s + (facts.rule.n_fixings - fixings.n_fixed - 1) * facts.rule.interval_s),
         )  # fmt: skip
     columns = np.ascontiguousarray(np.array(inputs, dtype=np.float64).reshape(len(jobs), -1).T)
     forward_usd, strike, sigma, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tau_s = columns
@@ -139,6 +139,7 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
         "n_fixings": one,
         "engine": "european",
         "rate": settings.rate,
+        "carry": settings.carry,
     }
     twin = value_options(**common, **european, sigma=sigma)
     twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma

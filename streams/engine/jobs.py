@@ -190,6 +190,15 @@ def _refusal(
     return None
 
 
+def _made_ns(trade: OptionTrade | None, facts: Facts | None, now_ns: int) -> int:
+    """The moment whose time to expiry counts: now; of a backfilled trade its own, while that lies before the window.
+
+    Inside the window the sum of the fixings goes with the time: what is known is the one of now.
+    """
+    is_earlier = trade is not None and trade.is_backfill and facts is not None and trade.ts_event_ns < facts.window_ns
+    return min(now_ns, trade.ts_event_ns) if is_earlier and trade is not None else now_ns
+
+
 def option_job(
     state: State, inst: Instrument, trigger: Trigger, now_ns: int, offset: int, settings: EngineSettings,
     trade: OptionTrade | None = None,
@@ -200,16 +209,17 @@ def option_job(
     forward: Forward | None = None
     index = index_of(inst, underlying)
     fixings, next_fixing_s, is_last_fresh = NO_FIXINGS, 0.0, False
+    made_ns = _made_ns(trade, facts, now_ns)
     if facts is not None:
         forward = forward_of(facts, inst, underlying, now_ns, settings)
         if trade is not None and trade.is_backfill and forward is not None:
             forward = at_index(forward, trade.index_price, index)  # it was made before what we know now
-        if underlying is not None:
+        if underlying is not None and made_ns == now_ns:
             fixings = underlying.fixings.get(facts.expiry_ns, NO_FIXINGS)
-        next_fixing_s = (facts.first_grid_ns + fixings.n_fixed * facts.interval_ns - now_ns) / NS_PER_S
+        next_fixing_s = (facts.first_grid_ns + fixings.n_fixed * facts.interval_ns - made_ns) / NS_PER_S
     stale_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
     is_stale = inst.is_unseen or (forward is not None and forward.ts_ns < stale_ns)
-    refusal = _refusal(facts, inst, forward, fixings, now_ns, is_stale, settings, trade is not None)
+    refusal = _refusal(facts, inst, forward, fixings, made_ns, is_stale, settings, trade is not None)
     solves, last_price = False, None
     if refusal is None and forward is not None:
         is_last_fresh = inst.last_price is not None and not has_moved(

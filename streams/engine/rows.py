@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pricers import Status
 from schemas import (
     DeadLetter,
     Engine,
@@ -129,6 +130,10 @@ class Writer:
         )  # fmt: skip
         self._emit("rejects", inst.name, reject, now_ns)
 
+    def _engine_of(self, job: Job) -> Engine:
+        """Which engine made the values: the closed form hands over to QMC out of its range."""
+        return Engine.QMC if job.value_status == Status.FALLBACK else self._engine
+
     def _row(self, job: Job, status: RowStatus, values: tuple[float | None, ...] | None) -> Greeks:
         """The row of an option, with or without numbers."""
         facts, quote, forward, fixings, now_ns = job.facts, job.quote, job.forward, job.fixings, job.now_ns
@@ -141,7 +146,7 @@ class Writer:
             if sigma is not None and forward is not None:
                 sd_usd = settlement_sd_usd(job, facts, forward.value, sigma)
                 is_pin_risk = pin_risk(job, facts, forward.value, sigma, sd_usd, tau_years, self.settings)
-        engine = self._engine if has_values else Engine.NONE
+        engine = self._engine_of(job) if has_values else Engine.NONE
         if quote is None:
             ticker: tuple[float | None, ...] = (None,) * 8
             venue: tuple[float | None, ...] = (None,) * 7
@@ -186,7 +191,7 @@ class Writer:
             values = None
         own = job.ivs[3] if job.ivs else None
         sigma = job.sigma if values is not None else None
-        engine = self._engine if values is not None else Engine.NONE
+        engine = self._engine_of(job) if values is not None else Engine.NONE
         row = TradeGreeks._make((
             *trade, self.identity.partition, self._offset, self._seq, status,
             own.sigma if own is not None else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams.deribit.channels import SessionSettings
 from streams.deribit.client import MAINNET, TESTNET
@@ -50,6 +50,12 @@ class IngestSettings:
             raise ValueError(f"clock={self.clock!r}: want wall or venue")
         if self.pressure not in ("conflate", "wait"):
             raise ValueError(f"pressure={self.pressure!r}: want conflate or wait")
+
+    def apart(self) -> IngestSettings:
+        """With the namespace ``testnet`` where the testnet is read and none is given: its ticks never stand among the live
+        venue's, whichever way the network was chosen."""
+        is_bare_testnet = self.network == "testnet" and not self.namespace and not self.url
+        return replace(self, namespace="testnet") if is_bare_testnet else self
 
     @property
     def address(self) -> str:

@@ -38,6 +38,9 @@ from streams.worker.work import Inbox, Work
 EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED, EXIT_TAKEN = 0, 70, 65, 64
 LOG_ID_EVERY_S = 30.0
 TICK_S = 0.05
+CATCH_UP_S = 86_400.0
+"""A worker that folds a long log takes nothing from Faust meanwhile.  Its consumer would leave the group after 1 000 s of that
+(seen: the partitions went to others, who began anew), and Faust would warn of it all the time."""
 
 
 SWITCH_INTERVAL_S = 0.0005
@@ -83,6 +86,8 @@ def build_app(settings: WorkerSettings, data_dir: Path) -> WorkerApp:
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 4),
         broker_commit_interval=settings.commit_s,
+        broker_max_poll_interval=CATCH_UP_S,
+        stream_processing_timeout=CATCH_UP_S,
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
@@ -116,8 +121,8 @@ class Worker:
             on_latency=self.latencies.add,
             on_failure=lambda error: self._loop.call_soon_threadsafe(self.fail, error),
         )
-        restorer = Restorer(settings, maker, self.reader, self.kernel, self.delivery, self.fence, self.log.info)
-        self.work = Work(self.fence, Engines(), self.delivery, restorer, self.kernel)
+        self.restorer = Restorer(settings, maker, self.reader, self.kernel, self.delivery, self.fence, self.log.info)
+        self.work = Work(self.fence, Engines(), self.delivery, self.restorer, self.kernel)
         self.app.on_revoke_first = self._on_revoked
         self.app.on_assign_first = self._on_assigned
         self._nudge = asyncio.Event()
@@ -256,6 +261,7 @@ class Worker:
                 "work",
                 rows_per_s=round((rows - last_rows) / (now_s - last_s), 1),
                 kernel_s=round(self.kernel.busy_s, 3),
+                filled=self.restorer.n_filled,
                 **asdict(self.work.counts),
                 **self.latencies.take(),
             )

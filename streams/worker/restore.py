@@ -6,6 +6,7 @@ nothing has been sent or stored since.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from streams.worker.settings import NS_PER_MIN, WorkerSettings
 ALARM_BYTES = 256 * 1024
 """Half of what a checkpoint may have."""
 FOLD_ROWS = 512
+FILL_CHECKPOINT_S = 10.0
 SILENT_ROWS = 4_000
 """Records a kernel call while folding: small enough for the fence and the loop, large enough for one vectorised call."""
 
@@ -172,10 +174,14 @@ class Restorer:
         return self._delivery.send_checkpoint(topics.CHECKPOINTS, *to)
 
     async def fill(self, engine: Engine, before: int | None, token: Token) -> None:
-        """Fold the log from the engine's offset up to ``before`` - 1 (None: to its end) and send the results."""
+        """Fold the log from the engine's offset up to ``before`` - 1 (None: to its end) and send the results.
+
+        A long one writes checkpoints on its way: who is ended in it goes on from there, not from the beginning.
+        """
         if before is None:
             before = (await self._reader.run(self._reader.bounds, self._topic, engine.partition)).end
             self._check(token)
+        due_s = time.monotonic() + FILL_CHECKPOINT_S
         async for records in self._chunks(engine.partition, engine.offset + 1, before, FOLD_ROWS, token):
             await self._delivery.room()
             self._check(token)
@@ -184,6 +190,20 @@ class Restorer:
             engine.tickets.append(self._delivery.send(engine.partition, engine.epoch, results, records, is_live=False))
             engine.state, engine.offset = state, records[-1].offset
             self.n_filled += len(records)
+            if time.monotonic() > due_s:
+                await self._checkpoint(engine, token)
+                due_s = time.monotonic() + FILL_CHECKPOINT_S
+
+    async def _checkpoint(self, engine: Engine, token: Token) -> None:
+        """Snapshot, results confirmed, fence, checkpoint confirmed (rule 4).  The caller holds the partition's lock."""
+        offset, log_time_ns = engine.offset, engine.fold.log_time_ns(engine.state)
+        data = await self._kernel.run(engine.fold.snapshot, engine.state)
+        for ticket in engine.unconfirmed():
+            await ticket.confirmed()
+        self._check(token)
+        await self.send_checkpoint(engine, data, offset, log_time_ns).confirmed()
+        self._check(token)
+        engine.checkpointed = offset
 
     async def _chunks(self, partition: int, begin: int, end: int, n_rows: int, token: Token) -> Any:
         """Records of [begin, end) in lists; the fence holds when each is handed out."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streams.worker import restore
 from streams.worker.delivery import DeliveryFailed
 from streams.worker.folds import Identity
 from tests.agents.scripted import CHECKPOINTS, GREEKS, HISTORY, Bench
@@ -62,6 +63,42 @@ async def test_a_hole_before_the_first_record_is_filled_from_the_log() -> None:
     bench.add_checkpoint(20)
     await bench.work.take(bench.events(range(60, 62)))
     assert bench.results() == bench.oracle(21, 61)
+
+
+async def test_a_long_fill_leaves_checkpoints_behind_its_confirmed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "FILL_CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(restore, "FOLD_ROWS", 16)
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(20)
+    taking = asyncio.create_task(bench.work.take(bench.events(range(60, 62))))
+    await eventually(lambda: bool(bench.results()))
+    await asyncio.sleep(0.05)
+    assert bench.checkpoint_offsets() == [20], "its results are not confirmed yet"
+    while not taking.done():
+        bench.producer.confirm()
+        await asyncio.sleep(0)
+    assert bench.results() == bench.oracle(21, 61)
+    assert bench.checkpoint_offsets() == [20, 36, 52, 59]
+    # who is ended now goes on from the last of them
+    bench.producer.is_prompt = True
+    bench.rebalance()
+    n_before = len(bench.results())
+    await bench.work.take(bench.events([62]))
+    assert bench.results()[n_before:] == bench.oracle(60, 62)
+
+
+async def test_a_rebalance_in_a_long_fill_leaves_no_further_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "FILL_CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(restore, "FOLD_ROWS", 16)
+    bench = Bench(is_prompt=False)
+    bench.add_checkpoint(20)
+    taking = asyncio.create_task(bench.work.take(bench.events(range(60, 62))))
+    await eventually(lambda: bool(bench.results()))
+    bench.rebalance()
+    bench.producer.confirm()
+    await asyncio.wait_for(taking, 5)
+    assert bench.checkpoint_offsets() == [20]
+    assert bench.results() == bench.oracle(21, 36)
 
 
 async def test_a_hole_in_mid_stream_is_never_stepped_over() -> None:

@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos import harness, schedule
+from streams import kafka
+from tests.chaos import harness, ingest_run, schedule
 from tests.chaos.broker import own_broker
 
 HEADER = "seed   records events restarts published repeats missing differ states caught_up_s dropped abandoned holes"
@@ -22,6 +23,17 @@ def line(seed: int, outcome: harness.Outcome) -> str:
     )
 
 
+def attack_ingest(bootstrap: str, folder: Path, seed: int) -> bool:
+    """The seed's run against ingest, printed; whether it is right."""
+    namespace, logs = f"ingest-{seed}", folder / f"ingest-{seed}"
+    logs.mkdir()
+    kafka.create_topics(bootstrap, namespace)
+    outcome = ingest_run.run(bootstrap, namespace, logs, seed)
+    print(f"     {'right' if outcome.is_right else 'WRONG'}: {outcome}", flush=True)
+    kafka.wipe(bootstrap, namespace)
+    return outcome.is_right
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="how many runs")
@@ -30,7 +42,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1_500.0, help="records a second")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--events", type=int, default=8)
-    parser.add_argument("--fold", default=harness.CHECKSUM)
+    parser.add_argument("--fold", default=harness.CHECKSUM, help="module:function of the fold; default: a checksum")
+    parser.add_argument("--engine", action="store_true", help=f"the real engine: --fold {harness.PRICING}")
+    parser.add_argument("--ingest", action="store_true", help="and, for each seed, a run in which ingest is the target")
     options = parser.parse_args()
     n_wrong = 0
     print(HEADER, flush=True)
@@ -42,7 +56,7 @@ def main() -> int:
                 options.rate,
                 options.workers,
                 options.events,
-                options.fold,
+                harness.PRICING if options.engine else options.fold,
                 is_slow=seed % 2 == 1,
                 broker=broker,
             )
@@ -60,6 +74,8 @@ def main() -> int:
                     outcome.verdict.different[:5],
                     outcome.log_tail,
                 )
+            if options.ingest:
+                n_wrong += not attack_ingest(broker.bootstrap, Path(folder), seed)
     return 1 if n_wrong else 0
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pricers import Status, implied_vols, value_options
 from schemas import Engine, ForwardSource, Greeks, RowStatus, SigmaSource, TickStep, TradeGreeks, Trigger
+from streams.engine import EngineSettings
 from tests.logs import EXPIRIES, FORWARD, NS, Log, future_of, ns, of_topic, rows
 
 EXPIRY_NS = EXPIRIES["19APR23"] * NS
@@ -24,8 +25,8 @@ def inverse_sigma(premium_coin: float, forward: float, at_s: float) -> float:
     return float(solved.sigma)
 
 
-def test_a_number_of_the_closed_form_beyond_its_range_names_the_closed_form() -> None:
-    """The pricers' fallback is the closed form still, or a lognormal: nothing here has ever seen a quasi-random point."""
+def test_a_number_beyond_the_range_of_the_closed_form_names_the_engine_that_made_it() -> None:
+    """CONTRACT: FALLBACK is a QMC number, and the row says so, with its standard error."""
     name = "BTC-13APR23-30000-C"
     log = Log()
     log.clock(0)
@@ -33,18 +34,20 @@ def test_a_number_of_the_closed_form_beyond_its_range_names_the_closed_form() ->
     log.set(n_here=1)
     log.quote(name, bid=0.1700, ask=0.1705, mark=None)
     log.trade(name, at=0.5, price=0.1705)
-    results = log.run()
+    results = log.run(EngineSettings(engine="closed_form"))
     row = rows(results)[-1]
     first_s = (EXPIRIES["13APR23"] * NS - 449 * 4 * NS - ns(0)) / NS
     value = value_options(
         forward=FORWARD, strike=30_000.0, sigma=row.sigma or 0.0, option_sign=1.0, payoff="inverse",
-        next_fixing_s=first_s, interval_s=4.0, n_fixings=450,
+        next_fixing_s=first_s, interval_s=4.0, n_fixings=450, engine="closed_form",
     )  # fmt: skip
     assert value.status == Status.FALLBACK
-    assert (row.status, row.engine, row.std_error_usd) == (RowStatus.OK, Engine.CLOSED_FORM, None)
+    assert (row.status, row.engine) == (RowStatus.OK, Engine.QMC)
+    assert row.std_error_usd is not None and 0.0 < row.std_error_usd < 1e-6 * FORWARD
     trade = of_topic(results, "trades")[-1].record
     assert isinstance(trade, TradeGreeks)
-    assert (trade.status, trade.engine, trade.std_error_usd) == (RowStatus.OK, Engine.CLOSED_FORM, None)
+    assert (trade.status, trade.engine) == (RowStatus.OK, Engine.QMC)
+    assert trade.std_error_usd is not None
 
 
 def test_without_a_vol_a_determined_option_has_a_price_and_no_european_twin() -> None:
@@ -156,7 +159,7 @@ def test_a_trade_of_an_outage_is_solved_under_the_forward_of_its_own_moment() ->
     trade = of_topic(log.run(), "trades")[-1].record
     assert isinstance(trade, TradeGreeks)
     assert trade.forward == pytest.approx(30_000.0, rel=1e-12)
-    assert trade.sigma_trade == pytest.approx(inverse_sigma(0.0330, 30_000.0, 600.0), rel=1e-9)
+    assert trade.sigma_trade == pytest.approx(inverse_sigma(0.0330, 30_000.0, 1.0), rel=1e-9)
 
 
 @pytest.mark.parametrize(("index_then", "source"), [(30_300.0, SigmaSource.LAST_TRADE), (30_000.0, SigmaSource.STICKY)])

@@ -47,6 +47,23 @@ def test_a_trade_is_written_with_greeks_at_its_moment() -> None:
     assert row.delta == pytest.approx(first.delta, rel=1e-3)
 
 
+@pytest.mark.parametrize("now_s", [600, 2_000])
+def test_a_backfilled_trade_is_solved_with_the_time_that_was_left_then(now_s: int) -> None:
+    """Also where the settlement window has begun meanwhile: nothing was fixed when it was made."""
+    log = Log().ready(EXPIRING)
+    log.clock(now_s)
+    if now_s >= EXPIRES_S - 1_800:
+        log.fixing(at=now_s, expiry_ns=EXPIRIES["12APR23"] * NS, n_fixed=50, running_sum=50 * 1.01 * FORWARD)
+    log.quote(EXPIRING, at=now_s)
+    log.trade(EXPIRING, at=60.0, price=0.0040, is_backfill=True)
+    (row,) = trades(log)
+    solved = implied_vols(
+        price_usd=0.0040 * FORWARD, forward=FORWARD, strike=30_000.0, option_sign=1.0, interval_s=4.0, n_fixings=450,
+        next_fixing_s=EXPIRES_S - 449 * 4 - 60, payoff="inverse",
+    )  # fmt: skip
+    assert row.sigma_trade == pytest.approx(float(solved.sigma), rel=1e-12)
+
+
 def test_a_trades_vol_is_the_instruments_last_vol_from_then_on() -> None:
     log = Log().ready()
     log.clock(1)

@@ -62,6 +62,14 @@ def test_the_network_is_a_setting_and_an_address_overrides_it() -> None:
     assert IngestSettings(network="testnet", url="ws://127.0.0.1:1").address == "ws://127.0.0.1:1"
 
 
+def test_the_testnets_ticks_never_stand_in_the_live_venues_topics() -> None:
+    environ = {"GREEKSTREAM_INGEST_NETWORK": "testnet"}
+    assert settings_module.load(IngestSettings, "INGEST", environ).apart().namespace == "testnet"
+    assert IngestSettings(network="testnet", namespace="mine").apart().namespace == "mine"
+    assert IngestSettings(network="testnet", url="ws://127.0.0.1:1").apart().namespace == ""
+    assert IngestSettings().apart() == IngestSettings()
+
+
 @pytest.mark.parametrize("wrong", [{"network": "prod"}, {"clock": "sun"}, {"pressure": "drop"}])
 def test_a_wrong_setting_is_refused_with_what_would_be_right(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="want"):
