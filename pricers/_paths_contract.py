@@ -98,14 +98,20 @@ def settled_columns(contract: Contract, times: Array, forward: float) -> Array:
 
     All fixings known, no volatility, or (linear) exercise that is certain already, whose price is parity.
     """
+    mean = contract.past + forward * (contract.n_due + float(np.exp(contract.carry * times).sum()))
+    if contract.sign * (mean - contract.n_fixings * contract.strike) <= 0.0:
+        return np.zeros(N_COLUMNS)
+    return exercised_columns(contract, times, forward)
+
+
+def exercised_columns(contract: Contract, times: Array, forward: float) -> Array:
+    """Columns (N_COLUMNS,) of ±(A - K), paid whatever its sign, with every live fixing at its mean: linear parity."""
     found = np.zeros(N_COLUMNS)
     n, rate, carry = contract.n_fixings, contract.rate, contract.carry
     growth = float(np.exp(carry * times).sum()) / n  # of the live fixings, as a share of the average
     share = growth + contract.n_due / n
     average = contract.past / n + share * forward
     last = float(times[-1]) if times.size else 0.0
-    if contract.sign * (average - contract.strike) <= 0.0:
-        return found
     level = contract.sign * math.exp(-rate * last)
     if not contract.is_inverse:
         found[PRICE], found[DELTA] = level * (average - contract.strike), level * share

@@ -1,11 +1,12 @@
 """``engine="paths"``: plain path simulation, the yardstick and the cross-check of the other engines.
 
-A path is a jump to the first live fixing and one step to each of the rest (A3), from independently scrambled Sobol points (A1, A7,
-E-08, E-09), drawn once for a contract and used again for every bump and every step of a root search (A18, E-06, E-07). Greeks are central
-differences with a forward bump in standard deviations of the remaining average (A17, A19, A20, E-13). Options: antithetic paths
-(A5) and the geometric average as control variate (A35), of which paths simulate only the difference to the arithmetic one: price
-and greeks alike, so that a bump's bias falls with it. The inverse payoff is simulated under the pricing measure, as
-max(±(A - K), 0) S_N / A. The code shares input checks and settled payoffs with the other engines, and no moment or direction.
+A path is a jump to the first live fixing and one step to each of the rest (A3), from independently scrambled Sobol points (A1,
+A7, E-08, E-09), drawn once for a contract and used again for every bump and every step of a root search (A18, E-06, E-07). Greeks
+are central differences with a forward bump in standard deviations of the remaining average (A17, A19, A20, E-13). Options:
+antithetic paths (A5) and a control variate (A35): the geometric average, and parity for the linear payoff in the money. Paths then
+simulate only the difference to what is known, greeks included, so that the bias of a bump falls with it. The inverse payoff is
+simulated under the pricing measure, as max(±(A - K), 0) S_N / A. The code shares input checks with the other engines, and no moment
+or direction.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pricers._paths_contract import (
     Contract,
     Fixings,
     effective_strike,
+    exercised_columns,
     settled_columns,
     split_times,
     twin_price_usd,
@@ -142,17 +144,20 @@ def columns(
         exact = settled_columns(contract, times, forward)
         return np.repeat(exact[:, None], settings.n_scrambles, axis=1), Status.DETERMINED
     fixings = walks.fixings
+    simulated = out_of_the_money(contract, fixings, forward, settings)
     d_forward = forward_bump(fixings, walks.sigma, forward, settings)
     forwards = (forward - d_forward, forward, forward + d_forward)
     cube = np.array(
         [
-            [simulated_usd(contract, view(walks, scenario), f, settings.has_control) for f in forwards]
+            [simulated_usd(simulated, view(walks, scenario), f, settings.has_control) for f in forwards]
             for scenario in (HERE, SIGMA_DOWN, SIGMA_UP, SOONER, LATER)
         ]
     )
     found = bumped_greeks(cube, (d_forward, walks.d_sigma, walks.d_time))
     if settings.has_control:
-        found += twin_columns(contract, fixings, walks.sigma, forward)[:, None]
+        found += twin_columns(simulated, fixings, walks.sigma, forward)[:, None]
+    if simulated != contract:
+        found += exercised_columns(contract, times, forward)[:, None]
     found[RHO] = fixings.times[-1] * (forward * found[DELTA] - found[PRICE])
     is_determined = effective_strike(contract, fixings.growth, forward) <= 0.0
     return found, Status.DETERMINED if is_determined else Status.OK
@@ -170,11 +175,20 @@ def delta_after_next(
     paths = view(walks, HERE) if is_due else without_first(walks)
     if is_certain(contract, paths.fixings, forward):
         return np.full(settings.n_scrambles, settled_columns(contract, left, forward)[DELTA])
+    simulated = out_of_the_money(contract, paths.fixings, forward, settings)
     d_forward = forward_bump(paths.fixings, walks.sigma, forward, settings)
-    up = simulated_usd(contract, paths, forward + d_forward, settings.has_control)
-    down = simulated_usd(contract, paths, forward - d_forward, settings.has_control)
-    twin = twin_columns(contract, paths.fixings, walks.sigma, forward)[DELTA] if settings.has_control else 0.0
-    return np.asarray((up - down) / (2.0 * d_forward) + twin)
+    up = simulated_usd(simulated, paths, forward + d_forward, settings.has_control)
+    down = simulated_usd(simulated, paths, forward - d_forward, settings.has_control)
+    parity = exercised_columns(contract, left, forward)[DELTA] if simulated != contract else 0.0
+    twin = twin_columns(simulated, paths.fixings, walks.sigma, forward)[DELTA] if settings.has_control else 0.0
+    return np.asarray((up - down) / (2.0 * d_forward) + twin + parity)
+
+
+def out_of_the_money(contract: Contract, fixings: Fixings, forward: float, settings: PathSettings) -> Contract:
+    """The option to simulate: with the control variate an in-the-money linear one is the other side and parity, E[M] being known."""
+    if contract.is_inverse or not settings.has_control:
+        return contract
+    return contract._replace(sign=1.0 if effective_strike(contract, fixings.growth, forward) >= 1.0 else -1.0)
 
 
 def is_certain(contract: Contract, fixings: Fixings, forward: float) -> bool:
