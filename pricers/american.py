@@ -1,8 +1,8 @@
 """American options: price, greeks and the price at which to exercise, by spectral collocation of the exercise boundary.
 
 For underlyings whose options may be exercised before expiry (no venue of this project has them yet: the records carry
-``exercise_style`` so that one can come).  Accuracy about 1e-11 of the strike, greeks 1e-9, some 0.4 ms an option with all greeks;
-the boundary's method is described in ``pricers._american_boundary``.
+``exercise_style`` so that one can come).  Some 0.4 ms an option with all greeks; the boundary's method is described in
+``pricers._american_boundary``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def value_american(
 
     Accuracy
     --------
-    1e-9 of the strike against an independent engine of high order, greeks 1e-7: tests/golden/test_american.py.
+    Of the strike, over 4 000 markets (sigma 10 to 100 %, rates and yields of both signs to 20 %, 10 days to 2 years) against 48
+    nodes: median 5e-12, 99 % below 2e-9, worst 4e-9, where the yield exceeds the rate by a third or so.  Worst greeks, of the
+    largest of their kind: delta 1e-8, gamma 3e-7, vega 1e-7, rho 2e-6.  Against other engines: tests/golden/test_american.py.
 
     References
     ----------

@@ -36,6 +36,8 @@ MARKETS = [
 VALUE = 1e-9
 """Of the strike: the interpolation error of 20 nodes.  Measured 2e-10 at worst below, in the last market, where the yield passes
 the rate by little and the boundary starts steeply; 1e-11 elsewhere, and falling with the fourth power of the nodes' number."""
+ANYWHERE = 1e-8
+"""Of the strike, for any market: 4e-9 at worst over 4 000 random ones (yields a third above the rate), with a factor of two."""
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +200,7 @@ def test_price_is_above_intrinsic_and_european_value_and_every_failure_says_so(
     d_plus = (math.log(spot / 100.0) + (rate - dividend) * tau) / deviation + 0.5 * deviation
     cdf = [0.5 * math.erfc(-sign * d / math.sqrt(2.0)) for d in (d_plus, d_plus - deviation)]
     european = sign * (spot * math.exp(-dividend * tau) * cdf[0] - 100.0 * math.exp(-rate * tau) * cdf[1])
-    slack = VALUE * (100.0 + spot * math.exp(max(0.0, -dividend * tau)))
+    slack = ANYWHERE * (100.0 + spot * math.exp(max(0.0, -dividend * tau)))
     assert float(found.price) >= sign * (spot - 100.0) - slack
     assert float(found.price) >= european - slack
     assert float(found.early_exercise_premium) == pytest.approx(float(found.price) - european, abs=slack)
@@ -219,8 +221,8 @@ def test_call_and_put_obey_the_american_parity_bounds(sigma: float, rate: float,
     has_both = ~np.isnan(call.price + put.price)
     assert has_both.sum() >= 4
     gap, tau = (call.price - put.price)[has_both], days / 365.0
-    assert np.all(gap >= (spots * math.exp(-dividend * tau) - 100.0)[has_both] - 100.0 * VALUE)
-    assert np.all(gap <= (spots - 100.0 * math.exp(-rate * tau))[has_both] + 100.0 * VALUE)
+    assert np.all(gap >= (spots * math.exp(-dividend * tau) - 100.0)[has_both] - 100.0 * ANYWHERE)
+    assert np.all(gap <= (spots - 100.0 * math.exp(-rate * tau))[has_both] + 100.0 * ANYWHERE)
 
 
 @given(
@@ -234,7 +236,7 @@ def test_price_rises_with_time_and_vol_and_is_convex_in_the_underlying(
         ours(spots, sigma * factor, rate, dividend, time, -1).price
         for factor, time in ((1.0, days), (1.0, 1.1 * days), (1.1, days))
     )
-    slack = 100.0 * VALUE
+    slack = 100.0 * ANYWHERE
     for one in (later - now, rougher - now, -np.diff(now), np.diff(now, 2)):
         assert np.all(one[~np.isnan(one)] >= -slack)
     assert np.isnan(now).sum() == 0
