@@ -21,7 +21,7 @@ demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C end
 	$(BIN)/greekstream demo
 
 test: setup  ## everything, broker tests on a real Apache Kafka included
-	REQUIRE_BROKER=1 REQUIRE_JIT=1 $(BIN)/python -m pytest tests --ignore=tests/bench
+	REQUIRE_BROKER=1 REQUIRE_JIT=1 REQUIRE_QUANTLIB=1 REQUIRE_CALENDARS=1 REQUIRE_NBFORMAT=1 $(BIN)/python -m pytest tests --ignore=tests/bench
 
 check: setup  ## lint, types, direction of imports
 	$(BIN)/ruff check .

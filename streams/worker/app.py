@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import IO, Any
 
 import faust
@@ -103,14 +102,14 @@ def build_app(settings: WorkerSettings, data_dir: Path) -> WorkerApp:
 class Worker:
     """One process's worth of partitions."""
 
-    def __init__(self, settings: WorkerSettings, maker: FoldMaker) -> None:
+    def __init__(self, settings: WorkerSettings, maker: FoldMaker, data_dir: Path) -> None:
         self.settings = settings
         self.log = structlog.get_logger().bind(worker=settings.worker_id)
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[BaseException] = self._loop.create_future()
         self._stop = asyncio.Event()
         self.latencies = Latencies()
-        self.app = build_app(settings, Path(mkdtemp(prefix="greekstream-worker-")))
+        self.app = build_app(settings, data_dir)
         self.fence = Fence(lambda: self.app.consumer_generation_id)
         self.kernel = Kernel(settings.slow_share, settings.slow_s, settings.slow_seed)
         self.reader = LogReader(settings.bootstrap)
@@ -274,8 +273,8 @@ def _trace_of(error: BaseException | None) -> list[str]:
     return traceback.format_exception(error)[-6:] if error is not None else []
 
 
-async def _main(settings: WorkerSettings, maker: FoldMaker) -> int:
-    worker = Worker(settings, maker)
+async def _main(settings: WorkerSettings, maker: FoldMaker, data_dir: Path) -> int:
+    worker = Worker(settings, maker, data_dir)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
@@ -311,7 +310,7 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
         structlog.get_logger().error("worker_id_taken", worker=settings.worker_id, member=settings.member_id)
         os._exit(EXIT_TAKEN)
     try:
-        status = _run(settings)
+        status = _run(settings, state_dir)
     except Exception as error:
         # a broker that is away while we start, kernels that do not compile: the same line as of any other failure
         structlog.get_logger().error(
@@ -323,7 +322,7 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
     os._exit(status)
 
 
-def _run(settings: WorkerSettings) -> int:
+def _run(settings: WorkerSettings, state_dir: Path) -> int:
     began = time.monotonic()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
@@ -331,4 +330,5 @@ def _run(settings: WorkerSettings) -> int:
     if not settings.parent_pid:  # the supervisor has done it for all of its workers
         kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
-    return asyncio.run(_main(settings, maker))
+    # Faust wants a folder, and puts nothing into it here
+    return asyncio.run(_main(settings, maker, state_dir / "workers"))
