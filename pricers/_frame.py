@@ -51,6 +51,8 @@ class Frame(NamedTuple):
     width: float  # sqrt(t_N - t_1)
     rest1: float  # A1 and A2 (pricers._fixings) of what the directions leave
     rest2: float
+    lead1: float  # the same of what the direction X leaves
+    lead2: float
     last_time: float
 
 
@@ -314,4 +316,4 @@ def frame(
     for i in range(q):
         rows[WEIGHT, i] /= total
     last_time = first_time + spacing * (n - 1.0)
-    return Frame(rows, q, d, deviation, math.sqrt(spacing * (n - 1.0)), rest1, rest2, last_time)
+    return Frame(rows, q, d, deviation, math.sqrt(spacing * (n - 1.0)), rest1, rest2, unit.a1, unit.a2, last_time)

@@ -38,6 +38,7 @@ NOT_CONVERGED = int(Status.NOT_CONVERGED)
 MAX_STEPS = 100
 LOW_VEGA_POINTS = 10.0  # half a tick worth more vol points than this: the number is noise, the band is the answer
 SMALLEST = 1e-290
+POLISHED = 1e-5  # relative: a step of the polishing search after which nothing is left to do
 
 
 class SideValue(NamedTuple):
@@ -241,6 +242,10 @@ def search(quote: float, m: Model, start: float, total_max: float, tolerance: fl
             return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
         step = halley_step(target, v, quote, bound) if is_usable else np.nan
         following = sigma + step
+        if m.is_drawn_ok and abs(step) <= POLISHED * sigma:
+            # What is left is of third order; a second price would only say so.
+            value = v.f + v.parity + step * (vega + 0.5 * step * (v.f2 + v.parity2))
+            return Root(following, in_range(sigma, unit, m.engine), n_steps, vega, value)
         if abs(step) <= enough * sigma:
             sigma = following
             is_done = True

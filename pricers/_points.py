@@ -1,8 +1,9 @@
 """Normal draws of the QMC engine: scrambled Sobol points with mirror images, their weights, and what measures their error.
 
-**Determinism.** The Sobol points are scipy's unscrambled ones (Joe and Kuo's direction numbers: fixed integers). They are scrambled
-here, by Owen's nested uniform scrambling with a hash (splitmix64) of seed, scramble, dimension and leading bits in the place of a
-random generator, so no generator's stream or version has a say. What floating point makes of them is rounded: normal deviates to
+**Determinism.** The Sobol points are made of Joe and Kuo's direction numbers, which are fixed integers (scipy.stats.qmc has the
+same, and takes a second to import; tests/unit/test_qmc_parts.py holds one against the other). They are scrambled by Owen's nested
+uniform scrambling with a hash (splitmix64) of seed, scramble, dimension and leading bits in the place of a random generator, so
+no generator's stream or version has a say. What floating point makes of them is rounded: normal deviates to
 multiples of 2^-32, weights of 2^-44, error rows of 2^-36, so that another machine's or library's last digit leaves the bits alone.
 tests/unit/test_qmc_parts.py pins the digest of the default points.
 
@@ -16,24 +17,39 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import combinations, combinations_with_replacement
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 
 LANES = 8  # points are padded (weight 0) to a multiple
 BITS = 32
+NORMAL = NormalDist()  # its inverse is Wichura's AS 241; scipy.special takes longer to import than all of this to run
 MAX_M_POINTS = 14
 GOOD_INFLATION = 2.5
 MAX_INFLATION = 6.0
 MAX_ATTEMPTS = 64
+BLIND = 0.7
 MANY_POINTS = 4096  # from so many on second order is enough
 MAX_FOURTH = 6  # directions whose fourth-order functions are taken
+# Joe and Kuo (2008), new-joe-kuo-6.21201, dimensions 2 .. 12: degree, coefficients of the polynomial, first direction numbers.
+DIRECTIONS = (
+    (1, 0, (1,)),
+    (2, 1, (1, 3)),
+    (3, 1, (1, 3, 1)),
+    (3, 2, (1, 1, 1)),
+    (4, 1, (1, 1, 3, 3)),
+    (4, 4, (1, 3, 5, 13)),
+    (5, 2, (1, 1, 5, 5, 17)),
+    (5, 4, (1, 1, 5, 5, 5)),
+    (5, 7, (1, 1, 7, 11, 19)),
+    (5, 11, (1, 1, 5, 1, 1)),
+    (5, 13, (1, 1, 1, 3, 11)),
+)
 
 
 class Points(NamedTuple):
@@ -43,6 +59,7 @@ class Points(NamedTuple):
     weights: Floats  # (n,), sum 1
     errors: Floats  # (n_scrambles, n): row s times the integrand's values is scramble s's mean residual
     n_dimensions: int
+    blind: float  # part of the gap that may hide in its tail: 0 where fourth order is integrated exactly
 
 
 def splitmix64(words: Words) -> Words:
@@ -64,19 +81,42 @@ def scrambled(words: Words, keys: Words) -> Words:
     return answer
 
 
+def sobol(n_points: int, n_dimensions: int) -> Words:
+    """(n_dimensions, n_points): the first Sobol points as ``BITS``-bit fractions; ``n_points`` is a power of two."""
+    n_bits = n_points.bit_length() - 1
+    numbers = np.arange(n_points, dtype=np.uint64)
+    words = np.zeros((n_dimensions, n_points), dtype=np.uint64)
+    for k in range(n_dimensions):
+        if k == 0:
+            steps = [1] * n_bits
+        else:
+            degree, coefficients, first = DIRECTIONS[k - 1]
+            steps = list(first[:n_bits])
+            for j in range(len(steps), n_bits):
+                step = steps[j - degree] ^ (steps[j - degree] << degree)
+                for i in range(1, degree):
+                    if coefficients >> (degree - 1 - i) & 1:
+                        step ^= steps[j - i] << i
+                steps.append(step)
+        for j, step in enumerate(steps):
+            words[k] ^= ((numbers >> np.uint64(j)) & np.uint64(1)) * np.uint64(step << (BITS - 1 - j))
+    return words
+
+
 def draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int, attempt: int = 0) -> Floats:
     """(n_dimensions, n_points): scramble after scramble, the second half of each the mirror image of the first."""
     per_scramble = n_points // n_scrambles
     n = max(per_scramble // 2, 1)
-    base = qmc.Sobol(n_dimensions, scramble=False, bits=BITS).random(n)
-    words = np.rint(base * 2.0**BITS).astype(np.uint64).T
+    words = sobol(n, n_dimensions)
     with np.errstate(over="ignore"):
         keys = splitmix64(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
         for number in (np.uint64(attempt), np.arange(n_scrambles, dtype=np.uint64)[:, None, None]):
             keys = splitmix64(keys ^ (number + np.uint64(1)))
         keys = splitmix64(keys ^ (np.arange(n_dimensions, dtype=np.uint64)[None, :, None] + np.uint64(1)))
         mixed = scrambled(np.broadcast_to(words, (n_scrambles, n_dimensions, n)), keys)
-    z = np.rint(ndtri((mixed.astype(np.float64) + 0.5) / 2.0**BITS) * 2.0**32) / 2.0**32
+    uniform = (mixed.astype(np.float64) + 0.5) / 2.0**BITS
+    z = np.array([NORMAL.inv_cdf(u) for u in uniform.ravel()]).reshape(uniform.shape)
+    z = np.rint(z * 2.0**32) / 2.0**32
     both = np.concatenate([z, -z], axis=2) if per_scramble > 1 else z
     return both.transpose(1, 0, 2).reshape(n_dimensions, n_points)
 
@@ -99,8 +139,8 @@ def regression(z: Floats, n_kinds: int) -> tuple[Floats, Floats]:
     return phi @ np.linalg.inv(phi.T @ phi)[:, 0], phi
 
 
-def chosen_draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int) -> tuple[Floats, Floats, Floats]:
-    """Draws, weights, functions: as many kinds as need at most half of the mirrored pairs, of the first scrambling that suits.
+def chosen_draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int) -> tuple[Floats, Floats, Floats, int]:
+    """Draws, weights, functions and how many kinds of them: what half of the pairs carries, of the first scrambling that suits.
 
     A scrambling suits if the sum of squared weights is at most ``GOOD_INFLATION``/n: what is not integrated exactly keeps about so
     many times the variance of a plain mean. If none of ``MAX_ATTEMPTS`` does, the best serves, or fewer kinds are taken.
@@ -115,28 +155,53 @@ def chosen_draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int) 
             weights, phi = regression(z, n_kinds)
             inflation = n_points * float(weights @ weights)
             if inflation < best:
-                best, found = inflation, (z, weights, phi)
+                best, found = inflation, (z, weights, phi, n_kinds)
             if best <= GOOD_INFLATION:
                 break
         if best <= MAX_INFLATION:
             return found
-    return draws(n_points, n_scrambles, n_dimensions, seed), np.full(n_points, 1.0 / n_points), np.ones((n_points, 1))
+    return (
+        draws(n_points, n_scrambles, n_dimensions, seed),
+        np.full(n_points, 1.0 / n_points),
+        np.ones((n_points, 1)),
+        0,
+    )
+
+
+def left_out(phi: Floats, n_scrambles: int) -> Floats:
+    """(n_scrambles, n): row s is by how much the weights change without scramble s, times n_scrambles - 1 (jackknife).
+
+    The weights fitted to the other scrambles alone: a fit that leans on few points shows in the error. Where the others are too
+    few for a fit, mean residuals of the scrambles serve.
+    """
+    n = len(phi)
+    member = np.repeat(np.arange(n_scrambles), n // n_scrambles)
+    if 3 * phi.shape[1] > (n - n // n_scrambles):
+        means = np.equal.outer(np.arange(n_scrambles), member) * (n_scrambles / n)
+        residuals: Floats = means - (means @ phi) @ np.linalg.inv(phi.T @ phi) @ phi.T
+        return residuals * math.sqrt(n / max(n - 2 * phi.shape[1], 1))
+    rows = np.zeros((n_scrambles, n))
+    for s in range(n_scrambles):
+        others = member != s
+        fit = phi[others]
+        rows[s, others] = fit @ np.linalg.inv(fit.T @ fit)[:, 0]
+    changes: Floats = (n_scrambles - 1.0) * (rows - rows.mean(axis=0))
+    return changes
 
 
 @cache
 def points(m_points: int, n_scrambles: int, n_dimensions: int, seed: int) -> Points:
     """The 2^m_points draws of these settings; the same arrays every time."""
     n = 2**m_points
-    z, weights, phi = chosen_draws(n, n_scrambles, n_dimensions, seed)
-    member = np.repeat(np.eye(n_scrambles), n // n_scrambles, axis=1) * (n_scrambles / n)
-    errors = member - (member @ phi) @ np.linalg.inv(phi.T @ phi) @ phi.T
-    errors *= math.sqrt(n / (n - 2 * phi.shape[1])) if phi.shape[1] > 1 else 1.0
+    z, weights, phi, n_kinds = chosen_draws(n, n_scrambles, n_dimensions, seed)
+    errors = left_out(phi, n_scrambles)
     pad = ((0, 0), (0, -n % LANES))
     found = Points(
         np.ascontiguousarray(np.pad(z, pad)),
         np.pad(np.rint(weights * 2.0**44) / 2.0**44, pad[1]),
         np.ascontiguousarray(np.pad(np.rint(errors * 2.0**36) / 2.0**36, pad)),
         n_dimensions,
+        0.0 if n_kinds >= 3 else BLIND / math.sqrt(n),
     )
     for array in found[:3]:
         array.setflags(write=False)

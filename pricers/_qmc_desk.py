@@ -15,16 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from pricers._contract import Timing
-from pricers._frame import FEW_NODES, MAX_NODES, N_ROWS, Floats, Frame, frame
+from pricers._frame import ALL_UP_TO, FEW_NODES, MAX_NODES, N_ROWS, Floats, Frame, frame
 from pricers._gap import Scratch, project, scratch
 from pricers._jit import kernel
+from pricers._normal import density
 from pricers._points import Points
 
-USUAL_UP_TO = 0.05
-MORE_UP_TO = 0.12
+USUAL_UP_TO = 0.025
+MORE_UP_TO = 0.1
 MANY_NODES = 16
 FEW_DIMENSIONS = 4  # FEW_NODES integrate the products of so many loadings exactly
 REST_PART = 0.25
+ROUNDING = 2.3e-16  # of one plus the strike ratio
 
 
 class Draws(NamedTuple):
@@ -62,8 +64,8 @@ def desk_of(draws: Draws) -> Desk:
         draws,
         np.empty((N_ROWS + usual.n_dimensions, MAX_NODES)),
         np.full(4, -1.0),
-        np.empty(8),
-        scratch(usual.z.shape[1], MANY_NODES),
+        np.empty(9),
+        scratch(usual.z.shape[1], ALL_UP_TO if usual.n_dimensions <= FEW_DIMENSIONS else MAX_NODES),
     )
 
 
@@ -88,23 +90,27 @@ def seat(level: int, t: Timing, carry: float, desk: Desk) -> Seat:
     key = desk.key
     kept = desk.numbers
     if key[0] == t.first_time and key[1] == t.spacing and key[2] == t.n_live and key[3] == carry:
-        f = Frame(desk.rows, int(kept[0]), int(kept[1]), kept[2], kept[3], kept[4], kept[5], kept[6])
+        f = Frame(desk.rows, int(kept[0]), int(kept[1]), kept[2], kept[3], kept[4], kept[5], kept[6], kept[7], kept[8])
         return Seat(level, f, usual, desk.scratch)
     n_nodes = FEW_NODES if usual.n_dimensions <= FEW_DIMENSIONS else MANY_NODES
     f = frame(t.first_time, t.spacing, t.n_live, carry, usual.n_dimensions, n_nodes, desk.rows)
     project(f, usual.z, desk.scratch.loads)
     key[0], key[1], key[2], key[3] = t.first_time, t.spacing, float(t.n_live), carry
     kept[0], kept[1], kept[2], kept[3] = float(f.n_nodes), float(f.n_dimensions), f.deviation, f.width
-    kept[4], kept[5], kept[6] = f.rest1, f.rest2, f.last_time
+    kept[4], kept[5], kept[6], kept[7], kept[8] = f.rest1, f.rest2, f.lead1, f.lead2, f.last_time
     return Seat(level, f, usual, desk.scratch)
 
 
 @kernel
-def rest_error(error: float, rest: float, x: float, sigma: float, f: Frame) -> float:
-    """Standard error of a value: of its draws, and of the leading order of what the directions leave.
+def whole_error(error: float, rest: float, y: float, sigma: float, growth: float, here: Seat) -> float:
+    """Standard error of a gap: of its draws, of the leading order of what the directions leave, and of too few draws.
 
-    That order's relative error is 0.6 width at 1.5 deviations and 0.1 at the money (measured: docs/qmc.md); a quarter of
-    width (1 + |x|) stands for its standard deviation.
+    The second's relative error is 0.6 width at 1.5 deviations and 0.1 at the money (measured: docs/qmc.md); a quarter of
+    width (1 + |y|) stands for its standard deviation. The third: the gap is of fourth order in the draws, and few of them may all
+    miss the tail that its mean comes from, so their own scatter cannot tell. ``growth``: level of M.
     """
-    part = REST_PART * sigma * f.width * (1.0 + abs(x)) * rest
-    return math.sqrt(error * error + part * part)
+    f = here.frame
+    part = REST_PART * sigma * f.width * (1.0 + abs(y)) * rest
+    lead = growth * sigma**3 * density(y) * (f.lead1 * y * y + f.lead2)
+    floor = here.points.blind * lead
+    return math.sqrt(error * error + part * part + floor * floor)

@@ -6,7 +6,8 @@ With h(M) = 1 - c/(M + p) above k (pricers._inverse) and e(kappa) = E[(M - kappa
 
 exactly. The first is a quadrature along the direction, with the mean from the nodes; e(k) and its derivatives are the linear
 payoff's draws (pricers._gap) under the share measure. The last is small of second order against the second: for narrow averages
-its e is the variance that the direction leaves, to leading order (the fourth power of sigma), for wide ones draws at every node.
+its e is the variance that the direction leaves, to leading order (the fourth power of sigma), for wide ones draws at every node,
+of the level below (``aside``).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from pricers._jit import kernel
 from pricers._linear import residual
 from pricers._lower import Bars, as_boundary, bars_at, boundary_x
 from pricers._normal import density
-from pricers._qmc_desk import Desk, Seat, level_of, rest_error, seat
+from pricers._qmc_desk import ROUNDING, Desk, Seat, level_of, seat, whole_error
 
 N_HALF = 32
 _half_x, _half_w = np.polynomial.legendre.leggauss(N_HALF)
@@ -82,7 +83,9 @@ def extra_at(b: Bars, sigma: float, here: Seat) -> tuple[Extra, float]:
         g.k1_sigma1 + r.k1_sigma1,
         g.sigma2 + r.sigma2,
     )
-    return extra, rest_error(g.error, r.e, b.x - sigma * here.frame.deviation, sigma, here.frame)
+    return extra, whole_error(
+        g.error, r.e, b.x - sigma * here.frame.deviation, sigma, math.exp(sigma * sigma * time), here
+    )
 
 
 @kernel
@@ -140,9 +143,16 @@ def drawn_extra(b: Bars, sigma: float, here: Seat) -> tuple[float, float, float]
 
 
 @kernel
-def whole_line(c: Split, sigma: float, here: Seat, unit: UnitConstants) -> InverseShape:
-    """E[1 - K/A] and its derivatives; the nodes are tilted to where 1/A has its weight."""
+def bend_error(bend: float, sigma: float, here: Seat) -> float:
+    """Standard error of the integral of h'' e: half a width of it to leading order, a hundredth from draws (measured: docs/qmc.md)."""
+    return abs(bend) * (0.5 * sigma * here.frame.width if here.level == 0 else 0.01) + ROUNDING
+
+
+@kernel
+def whole_line(c: Split, sigma: float, here: Seat, aside: Seat, unit: UnitConstants) -> tuple[InverseShape, float]:
+    """E[1 - K/A], its derivatives and its standard error; the nodes are tilted to where 1/A has its weight."""
     total = nothing()
+    bend = 0.0
     k_c = c.strike + c.past
     tilt = sigma * here.frame.deviation / (1.0 + c.past)
     for node in range(N_NODES):
@@ -151,20 +161,24 @@ def whole_line(c: Split, sigma: float, here: Seat, unit: UnitConstants) -> Inver
         b = bars_at(x, sigma, 1.0, here.frame, here.scratch.means)
         e = leading_extra(b, sigma, unit) if here.level == 0 else NOT_ANY
         one = node_terms(b, weight, weight / density(x) * b.x1, e, k_c, c.past, c.due)
+        bend += one.j - weight * (b.m - c.strike) / (b.m + c.past)
         total = combined(total, 1.0, one, 0.0, one)
     if here.level > 0:
         for node in range(N_FEW):
             x = FEW_HERMITE_X[node] - tilt
             weight = FEW_HERMITE_W[node] * math.exp(tilt * (FEW_HERMITE_X[node] - 0.5 * tilt))
-            b = bars_at(x, sigma, 1.0, here.frame, here.scratch.means)
-            e = drawn_extra(b, sigma, here)
+            b = bars_at(x, sigma, 1.0, aside.frame, aside.scratch.means)
+            e = drawn_extra(b, sigma, aside)
             one = node_terms(b, 0.0, weight / density(x) * b.x1, e, k_c, c.past, c.due)
+            bend += one.j
             total = combined(total, 1.0, one, 0.0, one)
-    return total
+    return total, bend_error(bend, sigma, here)
 
 
 @kernel
-def half_line(c: Split, side: float, sigma: float, here: Seat, unit: UnitConstants) -> tuple[InverseShape, float]:
+def half_line(
+    c: Split, side: float, sigma: float, here: Seat, aside: Seat, unit: UnitConstants
+) -> tuple[InverseShape, float]:
     """E[(side · (1 - K/A))^+] and its derivatives, and the standard error."""
     k = c.strike
     log_k = math.log(k)
@@ -177,6 +191,7 @@ def half_line(c: Split, side: float, sigma: float, here: Seat, unit: UnitConstan
     e, error = extra_at(b, sigma, here)
     total = kink(as_boundary(b, sigma, here.frame), k, c.past, c.due, e)
     inward = x if side > 0.0 else -(x + a)  # how far the peak lies behind the boundary, if positive
+    bend = 0.0
     length = math.sqrt(max(inward, 0.0) ** 2 + REACH * REACH) - inward
     for node in range(N_HALF):
         at = x + side * length * HALF_X[node]
@@ -184,15 +199,17 @@ def half_line(c: Split, side: float, sigma: float, here: Seat, unit: UnitConstan
         bars = bars_at(at, sigma, 1.0, here.frame, here.scratch.means)
         more = leading_extra(bars, sigma, unit) if here.level == 0 else NOT_ANY
         one = node_terms(bars, stretch * density(at), stretch * bars.x1, more, k + c.past, c.past, c.due)
+        bend += one.j - stretch * density(at) * (bars.m - k) / (bars.m + c.past)
         total = combined(total, side, one, 0.0, one)
     if here.level > 0:
         for node in range(N_FEW):
             at = x + side * length * FEW_X[node]
-            bars = bars_at(at, sigma, 1.0, here.frame, here.scratch.means)
-            more = drawn_extra(bars, sigma, here)
+            bars = bars_at(at, sigma, 1.0, aside.frame, aside.scratch.means)
+            more = drawn_extra(bars, sigma, aside)
             one = node_terms(bars, 0.0, length * FEW_W[node] * bars.x1, more, k + c.past, c.past, c.due)
+            bend += one.j
             total = combined(total, side, one, 0.0, one)
-    return total, error / (k + c.past)
+    return total, math.hypot((error + ROUNDING * (1.0 + k)) / (k + c.past), bend_error(bend, sigma, here))
 
 
 @kernel
@@ -200,9 +217,14 @@ def qmc_inverse_sides(
     c: Split, side: float, is_whole: bool, sigma: float, t: Timing, unit: UnitConstants, desk: Desk
 ) -> tuple[InverseShape, InverseShape, float]:
     """The out-of-the-money ``side``, if asked E[1 - K/A], and the standard error; k > 0, sigma > 0."""
-    here = seat(level_of(sigma, t), t, unit.carry, desk)
-    half, error = half_line(c, side, sigma, here, unit)
-    return half, (whole_line(c, sigma, here, unit) if is_whole else half), error
+    level = level_of(sigma, t)
+    here = seat(level, t, unit.carry, desk)
+    aside = seat(max(level - 1, 0), t, unit.carry, desk)
+    half, error = half_line(c, side, sigma, here, aside, unit)
+    if not is_whole:
+        return half, half, error
+    whole, error_whole = whole_line(c, sigma, here, aside, unit)
+    return half, whole, math.hypot(error, error_whole)
 
 
 @kernel
@@ -213,7 +235,9 @@ def qmc_inverse_shape(
     if c.strike <= 0.0:
         if sign < 0.0:
             return nothing(), 0.0
-        return whole_line(c, sigma, seat(level_of(sigma, t), t, unit.carry, desk), unit), 0.0
+        level = level_of(sigma, t)
+        here = seat(level, t, unit.carry, desk)
+        return whole_line(c, sigma, here, seat(max(level - 1, 0), t, unit.carry, desk), unit)
     side = 1.0 if c.strike >= 1.0 else -1.0
     half, whole, error = qmc_inverse_sides(c, side, side != sign, sigma, t, unit, desk)
     if side == sign:

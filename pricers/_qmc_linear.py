@@ -10,9 +10,7 @@ from pricers._gap import narrow_gap
 from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, residual
 from pricers._lower import as_boundary, bars_at, boundary_x, lower_bound
-from pricers._qmc_desk import Desk, Seat, level_of, rest_error, seat
-
-ROUNDING = 2.3e-16
+from pricers._qmc_desk import ROUNDING, Desk, Seat, level_of, seat, whole_error
 
 
 @kernel
@@ -44,4 +42,4 @@ def linear_at(k: float, sign: float, sigma: float, here: Seat) -> tuple[Shape, f
         low.k1_sigma1 + k * g.k1_sigma1 + e.m1_sigma1,
         low.sigma2 + g.sigma2 + e.sigma2,
     )
-    return shape, rest_error(g.error, e.e, x, sigma, f) + ROUNDING * (1.0 + k)
+    return shape, whole_error(g.error, e.e, x, sigma, 1.0, here) + ROUNDING * (1.0 + k)

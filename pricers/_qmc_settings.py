@@ -10,7 +10,7 @@ from pricers._points import MAX_M_POINTS, points
 from pricers._qmc_desk import Draws
 
 MORE_M, MOST_M = 2, 4
-MORE_DIMENSIONS, MOST_DIMENSIONS = 1, 3
+MORE_DIMENSIONS, MOST_DIMENSIONS = 1, 2
 
 
 class QmcSettings(NamedTuple):

@@ -122,7 +122,7 @@ def value_options(
     )
     values = np.empty((N_COLUMNS, inputs.shape[1]))
     status = np.empty(inputs.shape[1], dtype=np.int8)
-    value_batch(inputs, payoff_code, engine_code, draws_of(qmc), values, status)
+    value_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), values, status)
     price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = (row.reshape(shape) for row in values)
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
 
@@ -181,7 +181,7 @@ def implied_vols(
     answers = np.empty((4, size))
     status = np.empty(size, dtype=np.int8)
     counts = np.empty(size, dtype=np.int32)
-    implied_batch(inputs, payoff_code, engine_code, draws_of(qmc), answers, status, counts)
+    implied_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), answers, status, counts)
     sigma, low, high, price = (row.reshape(shape) for row in answers)
     return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
 
