@@ -14,6 +14,7 @@ from pricers.status import Status
 from pricers.values import (
     DEFAULT_ENGINE,
     ENGINES,
+    LIVE_ENGINES,
     ImpliedVol,
     Valuation,
     implied_vols,
@@ -24,6 +25,7 @@ from pricers.values import (
 __all__ = [
     "DEFAULT_ENGINE",
     "ENGINES",
+    "LIVE_ENGINES",
     "ImpliedVol",
     "QmcSettings",
     "Status",

@@ -7,7 +7,7 @@ gets nan and a status. A wrong call (unknown engine, shapes that do not broadcas
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,15 @@ from pricers._implied_batch import implied_batch
 from pricers._qmc_settings import QmcSettings, draws_of
 from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, QMC, value_batch
 
+if TYPE_CHECKING:
+    from pricers._paths_walks import PathSettings
+
 Array = npt.NDArray[np.float64]
 
-ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN, "qmc": QMC}
-PLANNED_ENGINES = ("paths",)
+PATHS = 3  # no kernel's code: its shell is Python
+ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN, "qmc": QMC, "paths": PATHS}
+LIVE_ENGINES = ("closed_form", "european", "qmc")
+"""Those fast enough for a stream; "paths" is the yardstick, a tenth of a second an option."""
 PAYOFFS = {"linear": LINEAR, "inverse": INVERSE}
 DEFAULT_ENGINE = "qmc"
 
@@ -86,6 +91,7 @@ def value_options(
     rate: npt.ArrayLike = 0.0,
     carry: npt.ArrayLike = 0.0,
     qmc: QmcSettings | None = None,
+    paths: PathSettings | None = None,
 ) -> Valuation:
     """Price and greeks of options on the average of their fixings.
 
@@ -98,9 +104,11 @@ def value_options(
     next_fixing_s, interval_s : the remaining fixings come at max(0, next_fixing_s + j interval_s) seconds from now.
     n_fixings, n_fixed, running_sum : fixings in all, those known, and their sum (USD).
     payoff : "linear" max(±(A - K), 0) USD, or "inverse" max(±(A - K), 0) / A coin, here in USD: times the last fixing.
-    engine : "closed_form", or "european" (Black-76 on the last fixing's time; the average is ignored, so both payoffs agree).
+    engine : "qmc" (quasi-random draws over an exact lower bound), "closed_form" (an expansion; FALLBACK to QMC out of its range),
+        "european" (Black-76 on the last fixing's time; the average is ignored, so both payoffs agree) or "paths" (plain simulation
+        of every fixing, greeks by bumps: slow, an independent check).
     rate, carry : per year, continuous.
-    qmc : settings of the engine "qmc"; no other engine looks at it.
+    qmc, paths : settings of the engines "qmc" and "paths"; no other engine looks at them.
 
     Returns
     -------
@@ -122,7 +130,14 @@ def value_options(
     )
     values = np.empty((N_COLUMNS, inputs.shape[1]))
     status = np.empty(inputs.shape[1], dtype=np.int8)
-    value_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), values, status)
+    if engine_code == PATHS:
+        # scipy's points and searches: live engines need neither
+        from pricers._paths_walks import PathSettings
+        from pricers.paths import path_batch
+
+        path_batch(inputs, payoff_code, paths or PathSettings(), values, np.empty_like(values), status)
+    else:
+        value_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), values, status)
     price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = (row.reshape(shape) for row in values)
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
 
@@ -146,6 +161,7 @@ def implied_vols(
     tick_usd: npt.ArrayLike = np.nan,
     total_vol_max: npt.ArrayLike = 6.0,
     tolerance: npt.ArrayLike = 1e-10,
+    paths: PathSettings | None = None,
 ) -> ImpliedVol:
     """Volatility at which the model's price is the quote; the parameters of ``value_options`` and:
 
@@ -181,15 +197,23 @@ def implied_vols(
     answers = np.empty((4, size))
     status = np.empty(size, dtype=np.int8)
     counts = np.empty(size, dtype=np.int32)
-    implied_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), answers, status, counts)
+    if engine_code == PATHS:
+        from pricers._paths_implied import implied_paths
+        from pricers._paths_walks import PathSettings
+
+        implied_paths(inputs, payoff_code, paths or PathSettings(), answers, status, counts)
+    else:
+        implied_batch(
+            inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), answers, status, counts
+        )
     sigma, low, high, price = (row.reshape(shape) for row in answers)
     return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
 
 
 def warm_up() -> None:
-    """Compile (or load from cache) every specialisation, so that the first batch is as fast as the next."""
+    """Compile (or load from cache) the live engines' specialisations, so that the first batch is as fast as the next."""
     one = np.ones(1)
-    for engine in ENGINES:
+    for engine in LIVE_ENGINES:
         for payoff in PAYOFFS:
             found = value_options(
                 forward=one, strike=one, sigma=one, option_sign=1, next_fixing_s=3600.0, interval_s=4.0, n_fixings=450,
@@ -204,8 +228,7 @@ def warm_up() -> None:
 def _codes(engine: str, payoff: str) -> tuple[int, int]:
     """Kernel codes of an engine's and a payoff's name."""
     if engine not in ENGINES:
-        reason = "is not built yet" if engine in PLANNED_ENGINES else "is unknown"
-        raise ValueError(f"engine {engine!r} {reason}; there are {', '.join(map(repr, ENGINES))}")
+        raise ValueError(f"engine {engine!r} is unknown; there are {', '.join(map(repr, ENGINES))}")
     if payoff not in PAYOFFS:
         raise ValueError(f"payoff {payoff!r} is unknown; there are {', '.join(map(repr, PAYOFFS))}")
     return ENGINES[engine], PAYOFFS[payoff]

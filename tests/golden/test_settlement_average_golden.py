@@ -56,7 +56,7 @@ def at_the_money(table: Table, payoff: str) -> Valuation:
     contract = table.contract()
     n, n_fixed = contract["n_fixings"], contract["n_fixed"]
     contract["strike"] = (contract["running_sum"] + (n - n_fixed) * contract["forward"]) / n
-    return value_options(**{**contract, "option_sign": 1}, payoff=payoff)
+    return value_options(**{**contract, "option_sign": 1}, payoff=payoff, engine="closed_form")
 
 
 def test_every_own_row_is_in_one_of_the_two_tables(shared: Path) -> None:
@@ -68,7 +68,7 @@ def test_closed_form_price_agrees_with_the_reference_up_to_150_percent(
     shared: Path, payoff: str, tolerance: float
 ) -> None:
     table = read(shared, payoff)
-    found = value_options(**table.contract(), payoff=payoff)
+    found = value_options(**table.contract(), payoff=payoff, engine="closed_form")
     error = np.abs(found.price_usd - table["price_usd"]) / table["F"]
     is_usual = table["sigma"] <= 1.5
     assert error[is_usual].max() <= tolerance, table.ids[int(np.argmax(np.where(is_usual, error, 0.0)))]
@@ -79,7 +79,7 @@ def test_closed_form_price_agrees_with_the_reference_up_to_150_percent(
 @pytest.mark.parametrize("payoff", ["linear", "inverse"])
 def test_rows_of_certain_exercise_are_determined_and_no_other_is(shared: Path, payoff: str) -> None:
     table = read(shared, payoff)
-    found = value_options(**table.contract(), payoff=payoff)
+    found = value_options(**table.contract(), payoff=payoff, engine="closed_form")
     is_certain = np.array([case.startswith("det_") for case in table.ids])
     assert is_certain.any()
     assert np.array_equal(found.status == Status.DETERMINED, is_certain)
@@ -89,7 +89,7 @@ def test_rows_of_certain_exercise_are_determined_and_no_other_is(shared: Path, p
 @pytest.mark.parametrize("payoff", ["linear", "inverse"])
 def test_closed_form_greeks_agree_with_the_reference(shared: Path, payoff: str) -> None:
     table = read(shared, payoff)
-    found = value_options(**table.contract(), payoff=payoff)
+    found = value_options(**table.contract(), payoff=payoff, engine="closed_form")
     scale = at_the_money(table, payoff)
     forward, sigma = table["F"], table["sigma"]
     step = 0.02 * sigma
@@ -126,7 +126,9 @@ def test_literature_rows_of_few_fixings_agree_where_the_fallback_says_how_well(s
     """
     table = read(shared, "linear", is_own=False)
     discrete = Table([row for row in table.rows if float(row["n_samples"]) > 0])
-    found = value_options(**discrete.contract(), rate=discrete["r"], carry=discrete["r"] - discrete["q"])
+    found = value_options(
+        **discrete.contract(), rate=discrete["r"], carry=discrete["r"] - discrete["q"], engine="closed_form"
+    )
     n = discrete["n_samples"] - discrete["n_elapsed"]
     width = discrete["sigma"] * np.sqrt((n - 1) * discrete["sample_interval_s"] / 31_536_000)
     is_single = n == 1

@@ -7,6 +7,7 @@ a twentieth of a deviation (forward), 2 % (sigma) and a small part of the time t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ MOMENTS = {
     "certain": {"next_fixing_s": 3.0, "n_fixed": 300, "running_sum": 300 * 170_000.0},
 }
 
+closed_form = partial(value_options, engine="closed_form")
+"""The engine held against differences here, unless a contract names another; QMC has tests/properties/test_qmc_properties.py."""
+
 
 def difference(f: Callable[[float], float], x: float, step: float) -> float:
     return sum(weight * (f(x + j * step) - f(x - j * step)) for j, weight in WEIGHTS.items()) / step
@@ -38,7 +42,7 @@ def check(contract: dict[str, Any]) -> None:
     """All of delta, gamma, vega, vanna, volga, theta, charm and rho of one option."""
 
     def v(**changes: float) -> Valuation:
-        return value_options(**{**contract, **changes})
+        return closed_form(**{**contract, **changes})
 
     here = v()
     forward, sigma, next_s = contract["forward"], contract["sigma"], contract["next_fixing_s"]
@@ -144,10 +148,10 @@ def test_theta_and_charm_obey_the_pricing_equation(
     left = 450 - contract.get("n_fixed", 0)
     deviation = sigma * np.sqrt((contract["next_fixing_s"] + 4.0 * left / 3) / YEAR_S)
     contract["strike"] = (contract.get("running_sum", 0.0) + left * 1e5 * np.exp(away * deviation)) / 450
-    v = value_options(**contract)
+    v = closed_form(**contract)
     assert v.theta_per_year == pytest.approx(-0.5 * sigma**2 * 1e10 * float(v.gamma), rel=1e-9)
     h = 0.05 * 1e5 * deviation
-    slope = difference(lambda x: x * x * float(value_options(**{**contract, "forward": x}).gamma), 1e5, h)
+    slope = difference(lambda x: x * x * float(closed_form(**{**contract, "forward": x}).gamma), 1e5, h)
     assert v.charm_per_year == pytest.approx(
         -0.5 * sigma**2 * slope, rel=1e-6, abs=1e-6 * 0.2 * sigma**2 / deviation**2
     )
@@ -164,13 +168,13 @@ def test_bump_of_fixings_one_by_one_adds_up_to_the_delta_that_expires() -> None:
         "payoff": "inverse",
     }
     state: dict[str, Any] = {"forward": 1e5, "next_fixing_s": 3.0, "n_fixed": 200, "running_sum": 200 * 99_900.0}
-    first = value_options(**contract, **state)
+    first = closed_form(**contract, **state)
     rolled = 0.0
     for _ in range(5):
-        rolled += float(value_options(**contract, **state).roll_delta_per_fixing)
+        rolled += float(closed_form(**contract, **state).roll_delta_per_fixing)
         state |= {
             "n_fixed": state["n_fixed"] + 1,
             "running_sum": state["running_sum"] + 1e5,
             "next_fixing_s": state["next_fixing_s"] + 4.0,
         }
-    assert rolled == pytest.approx(float(value_options(**contract, **state).delta - first.delta), rel=1e-12)
+    assert rolled == pytest.approx(float(closed_form(**contract, **state).delta - first.delta), rel=1e-12)

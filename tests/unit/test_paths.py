@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from pricers import Status
+from pricers import Status, implied_vols, value_options
 from pricers._paths_contract import live_fixings
 from pricers._paths_greeks import bumped_greeks, smooth_greeks
 from pricers._paths_implied import implied_paths
@@ -342,6 +342,19 @@ def implied(
         np.empty(inputs.shape[1], dtype=np.int32),
     )
     return answers, status
+
+
+@pytest.mark.parametrize("payoff", ["linear", "inverse"])
+def test_the_public_functions_hand_over_to_the_paths(payoff: str) -> None:
+    strikes = FORWARD * np.array([[0.95, 1.0], [1.05, 1.1]])
+    ours = value_options(**{**WEEK, "strike": strikes}, payoff=payoff, engine="paths", paths=SMALL)
+    own = value_paths(**{**WEEK, "strike": strikes}, payoff=payoff, paths=SMALL)
+    np.testing.assert_array_equal(np.array(ours[:11]), own.values)
+    np.testing.assert_array_equal(ours.status, own.status)
+    contract = {name: number for name, number in WEEK.items() if name != "sigma"} | {"strike": strikes}
+    back = implied_vols(price_usd=ours.price_usd, **contract, payoff=payoff, engine="paths", paths=SMALL)
+    assert back.sigma.shape == (2, 2)
+    np.testing.assert_allclose(back.sigma, 0.7, rtol=2e-9)
 
 
 @pytest.mark.parametrize("payoff", ["linear", "inverse"])

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricers import DEFAULT_ENGINE, ENGINES, QmcSettings, Status, Valuation, implied_vols, units, value_options, warm_up
+from pricers import (
+    DEFAULT_ENGINE,
+    LIVE_ENGINES,
+    QmcSettings,
+    Status,
+    Valuation,
+    implied_vols,
+    units,
+    value_options,
+    warm_up,
+)
 
 FORWARD = 100_000.0
 WEEK_S = 7 * 86_400.0
@@ -48,18 +58,11 @@ def test_black_greeks_are_those_of_the_venue_sample() -> None:
     assert units.rho_usd_per_pct(found.rho) == pytest.approx(131.8285, abs=5e-4)
 
 
-def test_default_engine_is_the_closed_form() -> None:
-    assert DEFAULT_ENGINE == "closed_form"
-    assert value().price_usd == value(engine="closed_form").price_usd
+def test_default_engine_is_qmc() -> None:
+    assert DEFAULT_ENGINE == "qmc"
+    assert value().price_usd == value(engine="qmc").price_usd
+    assert np.isfinite(value().std_error)
     assert value().price_usd != value(engine="european").price_usd
-
-
-@pytest.mark.parametrize("engine", ["paths"])
-def test_engine_not_built_yet_says_so_and_which_there_are(engine: str) -> None:
-    with pytest.raises(ValueError, match=r"not built yet.*'closed_form'.*'european'"):
-        value(engine=engine)
-    with pytest.raises(ValueError, match="not built yet"):
-        implied_vols(price_usd=1.0, strike=1.0, option_sign=1, engine=engine, **WEEK)
 
 
 def test_wrong_calls_raise_with_what_would_be_right() -> None:
@@ -97,7 +100,7 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("engine", sorted(LIVE_ENGINES))
 @pytest.mark.parametrize("payoff", ["linear", "inverse"])
 @pytest.mark.parametrize("bad", BAD, ids=str)
 def test_bad_input_gets_nan_and_a_status_and_leaves_its_neighbours_alone(
@@ -211,7 +214,7 @@ def test_european_engine_ignores_the_average() -> None:
 
 
 def test_closed_form_says_when_it_leaves_its_range() -> None:
-    usual, far = value(sigma=4.0), value(sigma=8.0)
+    usual, far = value(sigma=4.0, engine="closed_form"), value(sigma=8.0, engine="closed_form")
     assert (usual.status, far.status) == (Status.OK, Status.FALLBACK)
     assert value(sigma=8.0, engine="european").status == Status.OK
     assert far.price_usd > usual.price_usd
@@ -224,8 +227,10 @@ def test_no_sigma_is_too_large_to_answer() -> None:
         assert found.price_usd[-1] == pytest.approx(FORWARD)
 
 
-def test_std_error_is_nan_and_qmc_settings_are_accepted() -> None:
-    assert np.isnan(value(qmc=QmcSettings(m_points=8)).std_error)
+def test_std_error_is_nan_where_nothing_is_drawn_and_settings_of_others_are_accepted() -> None:
+    for engine in ("closed_form", "european"):
+        assert np.isnan(value(engine=engine, qmc=QmcSettings(m_points=8)).std_error)
+    assert np.isfinite(value(engine="qmc", qmc=QmcSettings(m_points=8)).std_error)
 
 
 def test_warm_up_leaves_nothing_to_compile() -> None:
@@ -234,7 +239,7 @@ def test_warm_up_leaves_nothing_to_compile() -> None:
     from pricers._valuation import value_batch
 
     compiled = len(value_batch.signatures), len(implied_batch.signatures)  # type: ignore[attr-defined]
-    for engine in ENGINES:
+    for engine in LIVE_ENGINES:
         for payoff in ("linear", "inverse"):
             price = value(engine=engine, payoff=payoff, strike=np.full(3, FORWARD)).price_usd
             implied_vols(price_usd=price, strike=FORWARD, option_sign=1, engine=engine, payoff=payoff, **WEEK)
