@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pricers._exp import fast_exp
-from pricers._frame import LOADING, MAX_NODES, N_ROWS, SQUARES, TIME, Floats, Frame
+from pricers._frame import LOADING, MAX_NODES, N_ROWS, SQUARES, TIME, Frame
 from pricers._jit import kernel
+from pricers._loadings import Floats
 from pricers._lower import Bars
 from pricers._normal import density
 from pricers._points import Points

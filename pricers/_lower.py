@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from pricers._direction import Boundary
 from pricers._exp import fast_exp
-from pricers._frame import LOADING, TIME, WEIGHT, Floats, Frame
+from pricers._frame import LOADING, TIME, WEIGHT, Frame
 from pricers._jit import kernel
 from pricers._linear import Shape
+from pricers._loadings import Floats
 from pricers._normal import density, distribution
 
 MAX_STEPS = 100

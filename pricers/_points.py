@@ -7,9 +7,9 @@ no generator's stream or version has a say. What floating point makes of them is
 multiples of 2^-32, weights of 2^-44, error rows of 2^-36, so that another machine's or library's last digit leaves the bits alone.
 tests/unit/test_qmc_parts.py pins the digest of the default points.
 
-**Weights.** All integrands have exact means known for every linear and quadratic function of the draws. Regressing on those is
-the same for every integrand, so it is done here once: the points' weights integrate 1 and every z_k z_l exactly (mirror images
-take care of the odd functions), as far as there are enough points; ``errors`` gives each scramble's mean residual.
+**Weights.** Every integrand's control variates are the same polynomials of the draws, whose means are known, so the regression on them
+is done here once: the points' weights integrate 1, every z_k z_l and, with enough points, functions of fourth order exactly (mirror
+images take care of the odd ones). ``errors`` measures by jackknife what is left.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GOOD_INFLATION = 2.5
 MAX_INFLATION = 6.0
 MAX_ATTEMPTS = 64
 BLIND = 0.7
-MANY_POINTS = 4096  # from so many on second order is enough
+MANY_VALUES = 2**23  # of known functions at all points: more take too long to fit
 MAX_FOURTH = 6  # directions whose fourth-order functions are taken
 # Joe and Kuo (2008), new-joe-kuo-6.21201, dimensions 2 .. 12: degree, coefficients of the polynomial, first direction numbers.
 DIRECTIONS = (
@@ -57,7 +57,7 @@ class Points(NamedTuple):
 
     z: Floats  # (n_dimensions, n), standard normal
     weights: Floats  # (n,), sum 1
-    errors: Floats  # (n_scrambles, n): row s times the integrand's values is scramble s's mean residual
+    errors: Floats  # (n_scrambles, n): row s times the integrand's values stands for scramble s's mean residual
     n_dimensions: int
     blind: float  # part of the gap that may hide in its tail: 0 where fourth order is integrated exactly
 
@@ -147,7 +147,7 @@ def chosen_draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int) 
     """
     sizes = np.cumsum([1] + [len(kind) for kind in known(np.ones((n_dimensions, 1)))])
     for n_kinds in range(4, 0, -1):
-        if 4 * sizes[n_kinds] > n_points or n_points == n_scrambles or (n_kinds > 2 and n_points > MANY_POINTS):
+        if 4 * sizes[n_kinds] > n_points or n_points == n_scrambles or sizes[n_kinds] * n_points > MANY_VALUES:
             continue
         best = math.inf
         for attempt in range(MAX_ATTEMPTS):

@@ -2,9 +2,11 @@
 
 The narrower the average (sigma sqrt(t_N - t_1), 0.0076 sigma for 30 minutes), the fewer points are enough:
 
-    up to 0.05 (660 % before the window)   the settings' own points and directions
-    up to 0.12 (1600 %)                    4 times the points, one direction more
-    beyond                                 16 times, three more
+    up to 0.025 (330 % over 30 minutes)   the settings' own points and directions
+    up to 0.1 (1300 %)                    4 times the points, one direction more
+    beyond                                16 times, two more
+
+docs/qmc.md has the errors on both sides.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pricers._contract import Timing
-from pricers._frame import ALL_UP_TO, FEW_NODES, MAX_NODES, N_ROWS, Floats, Frame, frame
+from pricers._frame import ALL_UP_TO, FEW_NODES, MAX_NODES, N_ROWS, Frame, frame
 from pricers._gap import Scratch, project, scratch
 from pricers._jit import kernel
+from pricers._loadings import Floats
 from pricers._normal import density
 from pricers._points import Points
 

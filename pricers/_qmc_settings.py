@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from pricers._frame import MAX_DIMENSIONS
+from pricers._loadings import MAX_DIMENSIONS
 from pricers._points import MAX_M_POINTS, points
 from pricers._qmc_desk import Draws
 
@@ -17,7 +17,7 @@ class QmcSettings(NamedTuple):
     """Points of ``engine="qmc"``: 2^m_points points in all, split evenly over n_scrambles independent scrambles.
 
     ``n_dimensions`` residual directions are drawn, beside the one that is integrated exactly. Wide averages (total volatility of
-    the window above 0.05) take more of both: pricers/_qmc_desk.py.
+    the window above 0.025) take more of both: pricers/_qmc_desk.py.
     """
 
     m_points: int = 6

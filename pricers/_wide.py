@@ -1,10 +1,11 @@
-"""Far out of the closed form's range: the average as one lognormal of its own mean and variance.
+"""Far out of the closed form's range: who answers, and the average as one lognormal of its own mean and variance.
 
 What decides is sigma sqrt(t_N - t_1), the volatility over the averaging itself (0.0076 sigma for 30 minutes).
 
     up to IN_RANGE     the closed form's error is below 1e-10 of the forward: status OK
-    up to WIDEST       the closed form still, status FALLBACK: 1e-9 of the forward at 0.12, 1e-8 at 0.2, 1e-6 at 0.4, 8e-5 at 1
-                       (measured on the literature's averages over years: tests/golden/test_settlement_average_golden.py)
+    up to QMC_RANGE    draws (pricers._qmc_desk); status FALLBACK for the closed form, OK for the engine "qmc"
+    up to WIDEST       the closed form, status FALLBACK for both: 8e-5 of the forward at 1 (1e-9 at 0.12, 1e-8 at 0.2, 1e-6 at 0.4,
+                       measured on the literature's averages over years: tests/golden/test_settlement_average_golden.py)
     beyond             this module, status FALLBACK: a robust, smooth and monotone value, right to some per cent, which keeps
                        root searches on solid ground up to any total volatility
 

@@ -35,7 +35,7 @@ class Valuation(NamedTuple):
     price_usd: Array
     """USD per coin, of the linear and of the inverse payoff."""
     std_error: Array
-    """USD; nan where the engine is deterministic."""
+    """USD, of a value made by draws; nan where it is deterministic."""
     delta: Array
     """d price / d forward, coin per coin; the running sum is held."""
     gamma: Array

@@ -13,7 +13,8 @@ from scipy.stats import kstest, qmc
 
 from pricers import QmcSettings, value_options
 from pricers._exp import fast_exp
-from pricers._frame import LOADING, N_ROWS, SQUARES, TIME, WEIGHT, frame, principal, recurrence, zeros
+from pricers._frame import LOADING, N_ROWS, SQUARES, TIME, WEIGHT, frame, zeros
+from pricers._loadings import principal, recurrence
 from pricers._points import BITS, draws, points, sobol
 from pricers._qmc_settings import draws_of
 
