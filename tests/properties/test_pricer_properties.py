@@ -74,7 +74,8 @@ def test_call_minus_put_is_the_forward_contract(moment: dict[str, Any], sigma: f
             (moment["forward"] - float(a - b)) / k
             for a, b, k in ((call.price_usd, put.price_usd, strike), (*pair, other))
         ]
-        assert abs(share[0] - share[1]) <= 1e-10 + 4e-10 * sigma
+        rounding = 16 * EPS * moment["forward"] / strike  # of prices near the forward, seen from a small strike
+        assert abs(share[0] - share[1]) <= 1e-10 + 4e-10 * sigma + rounding
 
 
 @given(moments(), SIGMAS, st.floats(-6, 6), SIGNS)

@@ -13,7 +13,7 @@ from streams.stack import Stack
 from tests.recorded.checks import Check, Rows, WindowCheck, pricing_check, usable, venue_checks
 
 EXPIRY_13_APRIL_NS = 1_681_372_800_000_000_000  # 2023-04-13 08:00 UTC
-LINGER_S = "8"
+LINGER_S = "25"
 """The recording has a hole from 07:58:33: ingest learns from get_time, asked while nothing comes, that it is 08:10."""
 TOLERANCE_USD = {"btc_usd": 3.0, "eth_usd": 1.0}
 

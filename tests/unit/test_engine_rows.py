@@ -271,7 +271,11 @@ def test_values_are_the_pricers_in_the_units_of_the_wire() -> None:
     }  # fmt: skip
     for name, number in want.items():
         assert getattr(row, name) == pytest.approx(number, rel=1e-12, abs=1e-18), name
-    assert (row.engine, row.std_error_usd, row.convention) == (Engine.CLOSED_FORM, None, "usd-per-coin/forward/act365")
+    assert (row.engine, row.std_error_usd, row.convention) == (
+        Engine.QMC,
+        value.std_error,
+        "usd-per-coin/forward/act365",
+    )
 
 
 def test_the_european_twin_is_black_at_the_rows_sigma_and_its_vol_gives_the_rows_price() -> None:
