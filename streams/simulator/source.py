@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import orjson
@@ -14,7 +14,6 @@ from .state import GRID_NS, MarketState
 from .tape import Tape
 
 AGGREGATE_NS = 2_000_000_000
-N_SLOTS = 10  # a conflated channel has its own timer: the options' tickers come spread over the step
 MAX_LAG_STEPS = 50  # a market that fell this far behind the clock lets its clock go late instead of racing
 
 
@@ -161,15 +160,11 @@ class SyntheticSource:
             if delay_s < -MAX_LAG_STEPS * interval_s:
                 due_s = time.monotonic()
             await asyncio.sleep(max(delay_s, 0.0))
-            updates = self.advance(hub)
+            self.advance(hub)
             await hub.flush()
-            for slot in range(N_SLOTS):
-                await asyncio.sleep(max(due_s + slot / N_SLOTS * interval_s - time.monotonic(), 0.0))
-                self._publish_options(hub, [row for row in updates.option_rows if row % N_SLOTS == slot])
-                await hub.flush()
 
     def advance(self, hub: Hub) -> market.Updates:
-        """One step of the market; publishes all of it but the options' tickers."""
+        """One step of the market, published to whoever subscribed."""
         self.state, updates = market.step(self.state)
         self.n_option_ticks += len(updates.option_rows)
         self.n_trades += len(updates.trades)
@@ -205,13 +200,11 @@ class SyntheticSource:
         for channel, trades in by_channel.items():
             hub.publish(channel, orjson.dumps(trades))
 
-    def _publish_options(self, hub: Hub, rows: Sequence[int]) -> None:
+    def _publish_tickers(self, hub: Hub, updates: market.Updates) -> None:
         names = self.state.options
-        wanted = [row for row in rows if self._is_ticker_wanted(hub, names[row].name)]
+        wanted = [row for row in updates.option_rows if self._is_ticker_wanted(hub, names[row].name)]
         for row, data in zip(wanted, tickers.option_tickers(self.state, wanted), strict=True):
             self._publish_ticker(hub, names[row].name, data)
-
-    def _publish_tickers(self, hub: Hub, updates: market.Updates) -> None:
         for name in updates.futures:
             if self._is_ticker_wanted(hub, name):
                 self._publish_ticker(hub, name, tickers.future_ticker(self.state.futures[name]))
