@@ -195,8 +195,9 @@ def _made_ns(trade: OptionTrade | None, facts: Facts | None, now_ns: int) -> int
 
     Inside the window the sum of the fixings goes with the time: what is known is the one of now.
     """
-    is_earlier = trade is not None and trade.is_backfill and facts is not None and trade.ts_event_ns < facts.window_ns
-    return min(now_ns, trade.ts_event_ns) if is_earlier and trade is not None else now_ns
+    if trade is None or not trade.is_backfill or facts is None or trade.ts_event_ns >= facts.window_ns:
+        return now_ns
+    return min(now_ns, trade.ts_event_ns)
 
 
 def option_job(

@@ -32,8 +32,7 @@ def attach(
     # concurrency 1: with 2 Faust commits past a message in flight, which is then lost on SIGKILL (faust #606)
     @app.agent(ticks, name="price", concurrency=1, supervisor_strategy=CrashingSupervisor)
     async def price(stream: Any) -> None:
-        # not noack_take: it polls (5 ms: 6 % of a core, and half of it as latency); the inbox makes the batches, and
-        # they grow with the load
+        # not noack_take: it polls, and half of its interval is latency; the inbox makes the batches, and they grow with the load
         async for event in stream.noack().events():
             inbox.put(event)
             if inbox.is_full:
