@@ -258,9 +258,9 @@ def newest_feed_status(bootstrap: str, namespace: str) -> FeedStatus | None:
 def group_lags(bootstrap: str, namespace: str, group: str) -> dict[int, int]:
     """Records of the log that the group has not acknowledged, by partition."""
     name = topics.full_name(topics.TICKS, namespace)
-    committed = kafka.group_offsets(bootstrap, group)
+    committed = kafka.group_offsets(bootstrap, group, name, range(N_PARTITIONS))
     edges = kafka.watermarks(bootstrap, name, range(N_PARTITIONS))
-    return {p: end - max(first, committed.get((name, p), 0)) for p, (first, end) in edges.items()}
+    return {p: end - max(first, committed.get(p, 0)) for p, (first, end) in edges.items()}
 
 
 CHECKS = ("java", "broker", "topics", "clock", "feed", "workers", "coverage", "versions")

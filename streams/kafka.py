@@ -22,6 +22,7 @@ from streams.kafka_offsets import (
     group_state,
     offsets_for_time,
     read_range,
+    set_group_offsets,
     topic_id,
     watermarks,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "reader_consumer",
     "repair_topics",
     "resolver",
+    "set_group_offsets",
     "topic_id",
     "topic_names",
     "watermarks",

@@ -6,13 +6,14 @@ import logging
 import os
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, GroupMetadata
 
 from streams.topics import MIB
 
@@ -20,8 +21,8 @@ T = TypeVar("T")
 
 REQUEST_TIMEOUT_S = 20.0
 COORDINATOR_TIMEOUT_S = 3.0
-"""For requests to a group's coordinator.  On a new broker the first one makes Kafka create the topic of offsets, and
-librdkafka then waits for an answer that never comes, even at exit: ask with this limit, and ask again (``settled``)."""
+"""For a request to a group's coordinator.  On a new broker the first one makes Kafka create the topic of offsets and is
+refused meanwhile: it is asked again (``settled``)."""
 
 
 class KafkaUnreachable(RuntimeError):
@@ -216,7 +217,22 @@ def settled(bootstrap: str, ask: Callable[[], T], within_s: float = REQUEST_TIME
         time.sleep(0.05)
 
 
+def groups(bootstrap: str, group: str | None = None) -> list[GroupMetadata]:
+    """Every consumer group of the cluster with its state and members; with a name: that one, or nothing.
+
+    By librdkafka's older call, which it calls deprecated: it waits in the caller's thread.  The newer one
+    (DescribeConsumerGroups) can end the process when an answer is late; see ``kafka_offsets._as_group``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return settled(bootstrap, lambda: list(_list_groups(admin(bootstrap), group)))
+
+
+def _list_groups(client: AdminClient, group: str | None) -> list[GroupMetadata]:
+    name = () if group is None else (group,)
+    return client.list_groups(*name, timeout=COORDINATOR_TIMEOUT_S)
+
+
 def list_groups(bootstrap: str) -> list[str]:
     """Names of every consumer group of the cluster."""
-    listing = settled(bootstrap, lambda: admin(bootstrap).list_consumer_groups().result(REQUEST_TIMEOUT_S))
-    return sorted(group.group_id for group in listing.valid)
+    return sorted(group.id for group in groups(bootstrap))

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from streams.kafka_clients import (
@@ -20,6 +13,7 @@ from streams.kafka_clients import (
     REQUEST_TIMEOUT_S,
     KafkaUnreachable,
     admin,
+    groups,
     reader_consumer,
     results,
     settled,
@@ -73,11 +67,11 @@ def found_group(bootstrap: str, group: str, topic_name: str) -> dict[int, int]:
     meanwhile would be folded in silence.  Kafka refuses while the group has members: static ones of a former run are
     waited for until their session is over; others have begun by themselves, and the group is left alone.
     """
-    committed = group_offsets(bootstrap, group)
-    n_partitions = len(
-        admin(bootstrap).list_topics(topic_name, timeout=REQUEST_TIMEOUT_S).topics[topic_name].partitions
+    partitions = range(
+        len(admin(bootstrap).list_topics(topic_name, timeout=REQUEST_TIMEOUT_S).topics[topic_name].partitions)
     )
-    missing = [partition for partition in range(n_partitions) if (topic_name, partition) not in committed]
+    committed = group_offsets(bootstrap, group, topic_name, partitions)
+    missing = [partition for partition in partitions if partition not in committed]
     deadline = time.monotonic() + FORMER_MEMBERS_S
     while missing and group_state(bootstrap, group)[1]:
         if time.monotonic() > deadline:
@@ -86,39 +80,59 @@ def found_group(bootstrap: str, group: str, topic_name: str) -> dict[int, int]:
     if not missing:
         return {}
     ends = {partition: end for partition, (_, end) in watermarks(bootstrap, topic_name, missing).items()}
-    offsets = [TopicPartition(topic_name, partition, end) for partition, end in ends.items()]
-    request = [ConsumerGroupTopicPartitions(group, offsets)]
-    settled(
-        bootstrap,
-        lambda: results(admin(bootstrap).alter_consumer_group_offsets(request, request_timeout=COORDINATOR_TIMEOUT_S)),
-    )
+    try:
+        set_group_offsets(bootstrap, group, topic_name, ends)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.UNKNOWN_MEMBER_ID:
+            raise
+        return {}  # its members came in between
     return ends
 
 
-def group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
-    """{(topic name, partition): committed offset}; partitions without a commit are left out."""
-    request = [ConsumerGroupTopicPartitions(group)]
-    allowed = (KafkaError.GROUP_ID_NOT_FOUND,)
-    answer = settled(
-        bootstrap,
-        lambda: results(
-            admin(bootstrap).list_consumer_group_offsets(request, request_timeout=COORDINATOR_TIMEOUT_S), allowed
-        ),
-    )
-    committed = answer[group].topic_partitions if answer[group] is not None else []
-    return {(item.topic, item.partition): item.offset for item in committed if item.offset >= 0}
+def group_offsets(bootstrap: str, group: str, topic_name: str, partitions: Iterable[int]) -> dict[int, int]:
+    """{partition: committed offset}; partitions without a commit are left out."""
+    wanted = [TopicPartition(topic_name, partition) for partition in partitions]
+    answer = _as_group(bootstrap, group, lambda consumer: consumer.committed(wanted, timeout=COORDINATOR_TIMEOUT_S))
+    return {item.partition: item.offset for item in answer if item.offset >= 0}
+
+
+def set_group_offsets(bootstrap: str, group: str, topic_name: str, offsets: Mapping[int, int]) -> None:
+    """Commit {partition: offset} for a group without members.
+
+    KafkaException with UNKNOWN_MEMBER_ID, and nothing committed, when it has some.
+    """
+    wanted = [TopicPartition(topic_name, partition, offset) for partition, offset in offsets.items()]
+    _as_group(bootstrap, group, lambda consumer: consumer.commit(offsets=wanted, asynchronous=False) or [])
+
+
+def _as_group(bootstrap: str, group: str, ask: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:
+    """What a consumer that has the group's name, but does not join it, is told; KafkaException of the first partition
+    that was refused.
+
+    The admin client's requests for the same (ListConsumerGroupOffsets, AlterConsumerGroupOffsets) end the process, by
+    an assertion or a segmentation fault inside librdkafka (seen with 2.16), when their answer comes after their time is up;
+    and on a new broker, whose first such request makes Kafka create the topic of offsets, it never comes in time.
+    """
+
+    def once() -> list[TopicPartition]:
+        consumer = reader_consumer(bootstrap, group_id=group)
+        try:
+            answer = ask(consumer)
+        finally:
+            consumer.close()
+        for item in answer:
+            if item.error is not None:
+                raise KafkaException(item.error)
+        return answer
+
+    return settled(bootstrap, once)
 
 
 def group_state(bootstrap: str, group: str) -> tuple[str, int]:
     """(state in lower case, number of members); ("dead", 0) for a group that does not exist."""
-    allowed = (KafkaError.GROUP_ID_NOT_FOUND,)
-    answer = settled(
-        bootstrap,
-        lambda: results(
-            admin(bootstrap).describe_consumer_groups([group], request_timeout=COORDINATOR_TIMEOUT_S), allowed
-        ),
-    )[group]
-    return (answer.state.name.lower(), len(answer.members)) if answer is not None else ("dead", 0)
+    for found in groups(bootstrap, group):
+        return found.state.lower(), len(found.members)
+    return "dead", 0
 
 
 def read_range(

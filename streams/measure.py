@@ -32,9 +32,10 @@ def read_whole(bootstrap: str, topic: Topic, namespace: str) -> Iterator[Message
 def worker_lag(bootstrap: str, namespace: str) -> int:
     """Records of the log that the worker group has not acknowledged yet, over all partitions."""
     name = topics.full_name(topics.TICKS, namespace)
-    acknowledged = kafka.group_offsets(bootstrap, topics.group_name(namespace))
-    ends = kafka.watermarks(bootstrap, name, range(topics.TICKS.n_partitions))
-    return sum(end - max(acknowledged.get((name, partition), 0), first) for partition, (first, end) in ends.items())
+    partitions = range(topics.TICKS.n_partitions)
+    acknowledged = kafka.group_offsets(bootstrap, topics.group_name(namespace), name, partitions)
+    ends = kafka.watermarks(bootstrap, name, partitions)
+    return sum(end - max(acknowledged.get(partition, 0), first) for partition, (first, end) in ends.items())
 
 
 def wait_for_workers(bootstrap: str, namespace: str, within_s: float) -> bool:

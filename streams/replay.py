@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 import schemas
 from streams import kafka, registry, topics
@@ -333,13 +333,11 @@ class Replay:
         if self.producer.flush(STUCK_S) or self.failures:
             raise ReplayError(f"states not confirmed, offsets left as they were: {self.failures[:3]}")
         require_stopped(self.settings.bootstrap, group)
-        wanted = [TopicPartition(self.settings.source_topic, lane.partition, lane.first) for lane in lanes.values()]
-        futures = kafka.admin(self.settings.bootstrap).alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, wanted)]
-        )
-        for item in futures[group].result(STUCK_S).topic_partitions:
-            if item.error is not None:
-                raise ReplayError(f"{item.topic}[{item.partition}]: offset of {group} not set: {item.error}")
+        offsets = {lane.partition: lane.first for lane in lanes.values()}
+        try:
+            kafka.set_group_offsets(self.settings.bootstrap, group, self.settings.source_topic, offsets)
+        except KafkaException as error:
+            raise ReplayError(f"the offsets of {group} in {self.settings.source_topic} are not set: {error}") from error
         return self._summary(lanes, time.monotonic() - began) | {"reset": group, "epochs": epochs}
 
     def _write_state(self, lane: Lane) -> int:

@@ -97,10 +97,11 @@ class Stack:
         self.start_simulator()
         self.start_workers()
         group = topics.group_name(self.namespace)
+        source, partitions = topics.full_name(topics.TICKS, self.namespace), range(topics.TICKS.n_partitions)
 
         def is_founded() -> bool:
             self.check()
-            return len(kafka.group_offsets(self.bootstrap, group)) == topics.TICKS.n_partitions
+            return len(kafka.group_offsets(self.bootstrap, group, source, partitions)) == len(partitions)
 
         if not wait_until(is_founded, START_WITHIN_S, every_s=0.2):
             raise StackError(f"the workers' group has no place in the log after {START_WITHIN_S:.0f} s")

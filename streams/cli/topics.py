@@ -56,17 +56,18 @@ def group_rows(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
     """One dict a consumer group of the namespace and topic that it has committed to: state, members, lag in records."""
     prefix = f"{namespace}." if namespace else ""
     rows = []
+    present = kafka.topic_names(bootstrap)
+    ours = [name for topic in topics.ALL if (name := topics.full_name(topic, namespace)) in present]
     for group in kafka.list_groups(bootstrap):
         if not group.startswith(f"{prefix}greekstream"):
             continue
         state, n_members = kafka.group_state(bootstrap, group)
-        committed: dict[str, dict[int, int]] = {}
-        for (name, partition), offset in kafka.group_offsets(bootstrap, group).items():
-            committed.setdefault(name, {})[partition] = offset
-        present = kafka.topic_names(bootstrap)
-        for name, offsets in sorted(committed.items()):
-            if name not in present:
+        n_topics = 0
+        for name in ours:
+            offsets = kafka.group_offsets(bootstrap, group, name, range(present[name]))
+            if not offsets:
                 continue
+            n_topics += 1
             edges = kafka.watermarks(bootstrap, name, range(present[name]))
             lags = {p: end - max(first, offsets.get(p, 0)) for p, (first, end) in edges.items()}
             worst = max(lags, key=lambda partition: lags[partition])
@@ -76,7 +77,7 @@ def group_rows(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
                     "worst_partition": worst, "worst_lag": lags[worst],
                 }
             )  # fmt: skip
-        if not committed:
+        if not n_topics:
             rows.append({"group": group, "state": state, "members": n_members, "topic": None, "lag": None})
     return rows
 

@@ -123,8 +123,10 @@ class LogReader:
 
     def committed(self, group: str, topic: str, partition: int) -> int | None:
         """The group's offset, or None."""
-        offsets = _patiently(f"offsets of {group}", lambda: kafka.group_offsets(self._bootstrap, group))
-        return offsets.get((topic, partition))
+        offsets = _patiently(
+            f"offsets of {group}", lambda: kafka.group_offsets(self._bootstrap, group, topic, [partition])
+        )
+        return offsets.get(partition)
 
     def log_id(self, topic: str) -> str:
         """Kafka's id of the topic.  KeyError if there is none."""

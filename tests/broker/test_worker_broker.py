@@ -32,8 +32,10 @@ def test_two_workers_publish_what_one_thread_would_and_commit_the_whole_log(
         runs.write(bootstrap, namespace, load.checksum_load(1, 5_000))
         runs.wait_until_worked_off(bootstrap, namespace)
         source = topics.full_name(topics.TICKS, namespace)
-        ends = {(source, p): high for p, (_, high) in kafka.watermarks(bootstrap, source, range(N_PARTITIONS)).items()}
-        eventually(lambda: kafka.group_offsets(bootstrap, topics.group_name(namespace)) == ends, 20.0)
+        partitions = range(N_PARTITIONS)
+        group = topics.group_name(namespace)
+        ends = {p: high for p, (_, high) in kafka.watermarks(bootstrap, source, partitions).items()}
+        eventually(lambda: kafka.group_offsets(bootstrap, group, source, partitions) == ends, 20.0)
         assert set(fleet.stop().values()) == {0}
     found = verdict(bootstrap, namespace)
     assert found.is_right, found.summary()
