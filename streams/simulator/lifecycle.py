@@ -44,8 +44,9 @@ def list_all(state: MarketState) -> None:
         chosen = list(periods)
         if not u.is_inverse:
             chosen = [chosen[i] for i in LINEAR_SERIES if i < len(chosen)]
-        n_strikes = max(2, round(state.n_options_wanted[u.prefix] / (2 * len(chosen))))
-        for expiry_ns in chosen:
+        end = len(state.options) + state.n_options_wanted[u.prefix]
+        for i, expiry_ns in enumerate(chosen):  # what the near ones have no room for, the later ones take
+            n_strikes = max(2, round((end - len(state.options)) / (2 * (len(chosen) - i))))
             _add_series(state, u, expiry_ns, periods[expiry_ns], n_strikes)
         _add_future(state, u, None, None)
 
@@ -71,7 +72,8 @@ def _add_series(
     tau = (expiry_ns - state.now_ns) / NS / 31_536_000
     forward = state.index[u.price_index] * float(np.exp(state.factors[u.base].basis * tau))
     series.forward = series.estimate = forward
-    ladder = strikes(forward, state.factors[u.base].smile.level, tau, n_strikes, u.strike_step)
+    tick = u.tick if u.is_inverse else u.tick / forward
+    ladder = strikes(forward, state.factors[u.base].smile.level, tau, n_strikes, u.strike_step, tick)
     creation_ns = _creation_ns(state, expiry_ns, period)
     rows = np.zeros(2 * len(ladder), OPTION_COLUMNS)
     for i, (strike, sign) in enumerate((k, s) for k in ladder for s in (1, -1)):

@@ -10,12 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr
 
 NS = 1_000_000_000
 DAY_S = 86_400
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 PERPETUAL_EXPIRY_MS = 32_503_708_800_000
 N_DAILIES, N_WEEKLIES, N_MONTHLIES, N_QUARTERLIES = 3, 4, 3, 4
+LISTED_TICKS = 1.0  # worth less, an option is not listed any further out
+SMALLEST_WIDTH = 0.5
+SHORTEST_DAYS = 1 / 20
 LISTING_WIDTH = 4.0  # strikes are listed to this many standard deviations of the tenor on either side
 
 
@@ -168,10 +173,29 @@ def _nice_step(spacing: float, smallest: float) -> float:
     return max([smallest] + [m * scale for m in (1.0, 2.0, 2.5, 5.0) if m * scale <= spacing * (1 + 1e-9)])
 
 
-def strikes(forward: float, sigma: float, tau_years: float, n: int, smallest_step: float) -> list[float]:
-    """About ``n`` round strikes around ``forward``, denser in USD for short tenors; rising, distinct."""
-    total_vol = sigma * math.sqrt(max(tau_years, 1.5 / 365))
+def _listing_width(total_vol: float, tick: float) -> float:
+    """Standard deviations to either side: LISTING_WIDTH, but not beyond where an option is worth LISTED_TICKS ticks (of
+    ``tick`` forwards), by the normal model: what is listed has a price that means something, an hour before expiry too."""
     width = LISTING_WIDTH / (1.0 + 2.0 * total_vol)
+
+    def value(n_sd: float) -> float:  # of an out-of-the-money option, in standard deviations
+        return math.exp(-0.5 * n_sd * n_sd) / math.sqrt(2 * math.pi) - n_sd * float(ndtr(-n_sd))
+
+    least = LISTED_TICKS * tick / total_vol
+    if value(width) >= least:
+        return width
+    if value(SMALLEST_WIDTH) <= least:
+        return SMALLEST_WIDTH
+    return float(brentq(lambda n_sd: value(n_sd) - least, SMALLEST_WIDTH, width, xtol=1e-6))
+
+
+def strikes(
+    forward: float, sigma: float, tau_years: float, n: int, smallest_step: float, tick: float = 0.0
+) -> list[float]:
+    """About ``n`` round strikes around ``forward``, denser in USD for short tenors, with ``tick`` (the price's, in
+    forwards) only where options are worth some; rising, distinct."""
+    total_vol = sigma * math.sqrt(max(tau_years, SHORTEST_DAYS / 365))
+    width = _listing_width(total_vol, tick)
     ladder = forward * np.exp(np.linspace(-width, width, n) * total_vol)
     spacing = ladder * (2.0 * width / max(n - 1, 1)) * total_vol
     rounded = {

@@ -30,6 +30,7 @@ from streams.worker.folds import FoldMaker, load_maker
 from streams.worker.kernel import Kernel
 from streams.worker.latency import Latencies
 from streams.worker.log_reader import LogReader
+from streams.worker.place import Place
 from streams.worker.restore import Restorer
 from streams.worker.settings import WorkerSettings
 from streams.worker.work import Inbox, Work
@@ -37,6 +38,7 @@ from streams.worker.work import Inbox, Work
 EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED, EXIT_TAKEN = 0, 70, 65, 64
 LOG_ID_EVERY_S = 30.0
 TICK_S = 0.05
+FETCH_BYTES = 64 * 1024
 CATCH_UP_S = 86_400.0
 """A worker that folds a long log takes nothing from Faust meanwhile.  Its consumer would leave the group after 1 000 s of that
 (seen: the partitions went to others, who began anew), and Faust would warn of it all the time."""
@@ -95,6 +97,8 @@ def build_app(settings: WorkerSettings, data_dir: Path) -> WorkerApp:
         value_serializer="raw",
         key_serializer="raw",
         autodiscover=False,
+        # its default of 1 MiB is thousands of records a partition that no skip (``place``) can call back
+        consumer_max_fetch_size=FETCH_BYTES,
         stream_buffer_maxsize=4 * settings.max_rows,
     )
 
@@ -121,7 +125,8 @@ class Worker:
             on_failure=lambda error: self._loop.call_soon_threadsafe(self.fail, error),
         )
         self.restorer = Restorer(settings, maker, self.reader, self.kernel, self.delivery, self.fence, self.log.info)
-        self.work = Work(self.fence, Engines(), self.delivery, self.restorer, self.kernel)
+        self.place = Place(self.app, settings.source_topic)
+        self.work = Work(self.fence, Engines(), self.delivery, self.restorer, self.kernel, self._skip_to)
         self.app.on_revoke_first = self._on_revoked
         self.app.on_assign_first = self._on_assigned
         self._nudge = asyncio.Event()
@@ -143,6 +148,7 @@ class Worker:
 
     def _on_assigned(self, partitions: Iterable[int]) -> None:
         self.work.on_assigned(partitions)
+        self.place.on_assigned()
         self._nudge.set()
         self.log.info("assigned", partitions=sorted(self.fence.owned), generation=self.app.consumer_generation_id)
 
@@ -206,6 +212,10 @@ class Worker:
     def _acknowledge(self, events: list[Any]) -> None:
         for event in events:
             event.ack()
+
+    async def _skip_to(self, partition: int, offset: int) -> None:
+        if await self.place.skip_to(partition, offset):
+            self.log.info("skipped_to", partition=partition, offset=offset)
 
     async def _working(self) -> None:
         """An exception here, as in any of these loops, ends the process before anything more is acknowledged."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -111,8 +111,16 @@ class Inbox:
 class Work:
     """Engines of the owned partitions, and what is done to them."""
 
-    def __init__(self, fence: Fence, engines: Engines, delivery: Delivery, restorer: Restorer, kernel: Kernel) -> None:
-        self.fence, self.engines, self.delivery = fence, engines, delivery
+    def __init__(
+        self,
+        fence: Fence,
+        engines: Engines,
+        delivery: Delivery,
+        restorer: Restorer,
+        kernel: Kernel,
+        skip_to: Callable[[int, int], Awaitable[Any]],
+    ) -> None:
+        self.fence, self.engines, self.delivery, self.skip_to = fence, engines, delivery, skip_to
         self.restorer, self.kernel = restorer, kernel
         self.counts = Counts()
         self.is_draining = False
@@ -155,7 +163,7 @@ class Work:
         answers = await self.kernel.run(step_all, takes)
         if not self.fence.holds(token):
             raise Fenced
-        # no await from here on: results and states go together
+        # no await until they are stored: results and states go together
         for take, answer in zip(takes, answers, strict=True):
             engine = take.engine
             if take.records:
@@ -167,6 +175,9 @@ class Work:
             self.counts.skipped += take.n_known
             engine.hold(take.run.events)
             engine.last_event_s = time.monotonic()
+        for take in takes:
+            if not take.records:
+                await self.skip_to(take.engine.partition, take.engine.offset)
 
     def _is_ours(self, job: Sequence[Run], token: Token) -> bool:
         return self.fence.holds(token) and all(run.partition in self.fence.owned for run in job)

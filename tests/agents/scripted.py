@@ -152,7 +152,8 @@ class Bench:
             self.fence,
             lambda event, **facts: self.said.append((event, facts)),
         )
-        self.work = Work(self.fence, Engines(), self.delivery, restorer, self.kernel)
+        self.skipped_to: list[tuple[int, int]] = []
+        self.work = Work(self.fence, Engines(), self.delivery, restorer, self.kernel, self._skip_to)
         self.work.on_assigned([partition])
 
     def events(self, offsets: Sequence[int], generation: int | None = None) -> list[Any]:
@@ -169,6 +170,9 @@ class Bench:
             )
             for offset in offsets
         ]
+
+    async def _skip_to(self, partition: int, offset: int) -> None:
+        self.skipped_to.append((partition, offset))
 
     def rebalance(self) -> None:
         """Revoked and assigned again, under the next generation."""

@@ -42,6 +42,37 @@ def test_two_workers_publish_what_one_thread_would_and_commit_the_whole_log(
     assert found.repeats == 0
 
 
+def test_after_a_long_catch_up_faust_goes_on_at_its_end_and_the_group_has_no_lag(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    n_records = 160_000
+    source, partitions = topics.full_name(topics.TICKS, namespace), range(N_PARTITIONS)
+    group = topics.group_name(namespace)
+    kafka.found_group(bootstrap, group, source)
+    with runs.fleet_of(bootstrap, namespace, 1, tmp_path) as fleet:
+        assert fleet.stop() == {0: 0}
+        runs.write(
+            bootstrap, namespace, load.checksum_load(4, n_records), batch_num_messages=100, compression_type="none"
+        )
+        fleet.start(0)
+        runs.wait_until_worked_off(bootstrap, namespace)
+        ends = {p: high for p, (_, high) in kafka.watermarks(bootstrap, source, partitions).items()}
+        # what is handed over is less than a second's worth a partition, and so is what is left to acknowledge
+        eventually(lambda: kafka.group_offsets(bootstrap, group, source, partitions) == ends, 20.0)
+        n_before = len(fleet.events("skipped_to"))
+        runs.write(bootstrap, namespace, load.checksum_load(5, 2_000))
+        runs.wait_until_worked_off(bootstrap, namespace)
+        fleet.stop()
+        stopped = fleet.events("worker_stopped")[-1]
+        filled = max(line["filled"] for line in fleet.events("work"))
+    found = verdict(bootstrap, namespace)
+    assert found.is_right, found.summary()
+    assert found.repeats == 0
+    assert n_before > 0, f"no catch-up: {stopped}"
+    print(f"filled {filled}, handed over again {stopped['skipped']}, skipped {n_before} times")
+    assert stopped["skipped"] < filled / 2, "Faust went through the log again"
+
+
 def test_a_graceful_stop_leaves_nothing_to_repeat(bootstrap: str, namespace: str, tmp_path: Path) -> None:
     with runs.fleet_of(bootstrap, namespace, 1, tmp_path, GREEKSTREAM_WORKER_CHECKPOINT_S="60") as fleet:
         # with a checkpoint a minute, only the one at the stop can cover these

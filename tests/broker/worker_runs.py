@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
@@ -18,9 +19,9 @@ ENVIRON = {"GREEKSTREAM_WORKER_FOLD": harness.CHECKSUM, "GREEKSTREAM_WORKER_REPO
 WITHIN_S = 60.0
 
 
-def write(bootstrap: str, namespace: str, records: Iterable[load.Written]) -> int:
-    """Write records to the log as fast as it goes, confirmed."""
-    producer = kafka.producer(bootstrap)
+def write(bootstrap: str, namespace: str, records: Iterable[load.Written], **overrides: Any) -> int:
+    """Write records to the log as fast as it goes, confirmed; overrides are the producer's."""
+    producer = kafka.producer(bootstrap, **overrides)
     source = topics.full_name(topics.TICKS, namespace)
     n_written = 0
     for record in records:

@@ -61,6 +61,16 @@ def test_the_board_is_as_large_as_asked_with_ten_expiries_at_eight_and_both_payo
     assert settlements == {"BTC", "ETH", "USDC"}
 
 
+@pytest.mark.parametrize("hour", [0, 4, 7, 7.5, 7.9, 8, 12, 18, 23])
+def test_at_every_hour_of_the_day_the_listed_options_have_a_price(hour):
+    """A ladder as wide at 07:00 as at 08:00 had 4.5 % of its options worth less than a tick, which nobody can solve."""
+    state = market(start_ns=START_NS + round((hour - 12 + 11 * 24) * 3_600) * 10**9)
+    tick = np.array([state.series[i].underlying.tick for i in state.table["series"]])
+    is_priced = (state.table["mark"] > tick) | (state.table["bid"] > 0)
+    assert is_priced.mean() >= 0.99  # what the demo promises
+    assert len(state.options) == pytest.approx(1500, rel=0.03)
+
+
 def test_dailies_fridays_and_last_fridays_are_listed():
     listed = expiries(START_NS)  # Friday 9 January 2026, after the expiry
     names = [datetime.fromtimestamp(t // 10**9, UTC).strftime("%d%b%y") for t in listed]
@@ -71,9 +81,12 @@ def test_dailies_fridays_and_last_fridays_are_listed():
     assert len(expiries(before_new_year)) >= 10
 
 
-@given(forward=st.floats(50, 2e5), sigma=st.floats(0.2, 1.5), tau=st.floats(0.0, 1.5), n=st.integers(4, 60))
-def test_strikes_are_round_distinct_and_on_both_sides(forward, sigma, tau, n):
-    ladder = strikes(forward, sigma, tau, n, forward / 200)
+@given(
+    forward=st.floats(50, 2e5), sigma=st.floats(0.2, 1.5), tau=st.floats(0.0, 1.5), n=st.integers(4, 60),
+    tick=st.sampled_from([0.0, 1e-6, 1e-4]),
+)  # fmt: skip
+def test_strikes_are_round_distinct_and_on_both_sides(forward, sigma, tau, n, tick):
+    ladder = strikes(forward, sigma, tau, n, forward / 2000, tick)
     assert ladder == sorted(set(ladder))
     assert ladder[0] < forward < ladder[-1]
     assert len(ladder) <= n
@@ -213,7 +226,7 @@ def test_tickers_carry_quotes_at_ticks_marks_and_greeks_that_fit_together():
             at_ask = call(forward, strike, data["ask_iv"] / 100, tau) - (0 if option.sign > 0 else forward - strike)
             assert at_ask == pytest.approx(ask * unit, abs=0.02 * data["greeks"]["vega"] + 0.01 * u.tick * unit)
     assert n_two_sided > 1000
-    assert n_no_bid > 50
+    assert n_no_bid > 40
 
 
 def test_in_the_window_the_venues_delta_decays_and_nothing_else():
@@ -239,7 +252,7 @@ def test_in_the_window_the_venues_delta_decays_and_nothing_else():
         vega = data["underlying_price"] * norm.pdf(d1) * np.sqrt(tau) / 100
         assert data["greeks"]["vega"] == pytest.approx(vega, abs=2e-5)
         n_checked += 1
-    assert n_checked > 100
+    assert n_checked > 20
 
 
 def test_the_tick_rate_is_the_one_asked_for():
