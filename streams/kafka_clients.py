@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import socket
@@ -126,6 +127,9 @@ def _overridden(config: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 
 _ADMINS: dict[tuple[str, int], AdminClient] = {}
+# While the interpreter still runs: librdkafka waits for its threads, and a thread that calls back into an interpreter
+# that is coming down never returns.
+atexit.register(_ADMINS.clear)
 
 
 def admin(bootstrap: str) -> AdminClient:
