@@ -15,6 +15,7 @@ from tests.recorded.checks import Check, Rows, WindowCheck, pricing_check, usabl
 EXPIRY_13_APRIL_NS = 1_681_372_800_000_000_000  # 2023-04-13 08:00 UTC
 LINGER_S = "25"
 """The recording has a hole from 07:58:33: ingest learns from get_time, asked while nothing comes, that it is 08:10."""
+PROGRESS_S = 60.0
 TOLERANCE_USD = {"btc_usd": 3.0, "eth_usd": 1.0}
 
 
@@ -26,6 +27,27 @@ class Outcome:
     seconds: float
     rejects: dict[str, int]
     restarts: int
+
+
+class Progress:
+    """A line a minute: a run over both days is silent for half an hour otherwise."""
+
+    def __init__(self, bootstrap: str, namespace: str, started_s: float) -> None:
+        self._where, self._started_s, self._due_s = (bootstrap, namespace), started_s, started_s + PROGRESS_S
+
+    def say(self) -> None:
+        if time.monotonic() < self._due_s:
+            return
+        self._due_s += PROGRESS_S
+        bootstrap, namespace = self._where
+        name = topics.full_name(topics.TICKS, namespace)
+        edges = kafka.watermarks(bootstrap, name, range(topics.TICKS.n_partitions))
+        n_records = sum(end for _, end in edges.values())
+        lag = measure.worker_lag(bootstrap, namespace)
+        print(
+            f"{time.monotonic() - self._started_s:5.0f} s: {n_records} records in the log, {lag} not acknowledged",
+            flush=True,
+        )
 
 
 def play(
@@ -40,13 +62,18 @@ def play(
     with Stack(bootstrap, namespace, n_workers, log_dir, simulate, ["--clock", "venue", "--pressure", "wait"]) as stack:
         stack.start()
         deadline = started + within_s
+        progress = Progress(bootstrap, namespace, started)
         while not stack.wait_for_source(1.0):
             stack.check()
+            progress.say()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the recording was not through after {within_s:.0f} s; logs in {log_dir}")
         stack.stop_source()
-        if not measure.wait_for_workers(bootstrap, namespace, max(60.0, deadline - time.monotonic())):
-            raise TimeoutError(f"the workers did not get through the log; logs in {log_dir}")
+        deadline = max(deadline, time.monotonic() + 60.0)
+        while not measure.wait_for_workers(bootstrap, namespace, 1.0):
+            progress.say()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the workers did not get through the log; logs in {log_dir}")
         return time.monotonic() - started, stack.restarts()
 
 
