@@ -61,7 +61,10 @@ def load(cls: type[T], prefix: str, environ: Mapping[str, str] | None = None, **
         elif prefix and name.startswith(stem):
             raise SettingsError(f"{name} is no setting; known are: {', '.join(sorted(known))}")
     values.update({key: value for key, value in overrides.items() if value is not None})
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise SettingsError(f"settings {stem}*: {error}") from error
 
 
 def as_printable(settings: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A command module is imported only when its command runs, so that ``greekstream -
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
@@ -43,6 +44,20 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"streams.cli.{COMMANDS[name][0]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the user can mend (a setting, no Kafka, no Java) is one line and exit status 1; the rest is a defect."""
+        try:
+            return super().invoke(ctx)
+        except (RuntimeError, ValueError) as error:
+            from streams.broker import BrokerError
+            from streams.kafka import KafkaUnreachable
+            from streams.registry import RegistryError
+            from streams.settings import SettingsError
+
+            if isinstance(error, (BrokerError, KafkaUnreachable, RegistryError, SettingsError)):
+                raise click.ClickException(str(error)) from error
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -16,6 +16,7 @@ from streams.engine.rows import Writer
 from streams.engine.settings import EngineSettings
 from streams.engine.solve import ASK, BID, LAST, MARK, solve
 from streams.engine.state import Facts, Solved, State
+from streams.engine.terms import annual
 
 USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
 SIGMA_OF_DETERMINED = 0.5
@@ -127,10 +128,14 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
         )  # fmt: skip
     columns = np.ascontiguousarray(np.array(inputs, dtype=np.float64).reshape(len(jobs), -1).T)
     forward_usd, strike, sigma, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tau_s = columns
-    common = {"forward": forward_usd, "strike": strike, "option_sign": sign}
+    names = [job.inst.name for job in jobs]
+    common = {
+        "forward": forward_usd, "strike": strike, "option_sign": sign,
+        "rate": annual(names, settings.rate, settings.rates), "carry": annual(names, settings.carry, settings.carries),
+    }  # fmt: skip
     ours = value_options(
         **common, sigma=sigma, next_fixing_s=next_s, interval_s=interval_s, n_fixings=n_fixings, n_fixed=n_fixed,
-        running_sum=running_sum, payoff=payoff, engine=settings.engine, rate=settings.rate, carry=settings.carry,
+        running_sum=running_sum, payoff=payoff, engine=settings.engine,
     )  # fmt: skip
     one = np.ones_like(tau_s)
     european = {
@@ -138,8 +143,6 @@ def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) ->
         "interval_s": one,
         "n_fixings": one,
         "engine": "european",
-        "rate": settings.rate,
-        "carry": settings.carry,
     }
     twin = value_options(**common, **european, sigma=sigma)
     twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pricers import LIVE_ENGINES
+from streams.engine.terms import table_of
+
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 SECONDS_PER_YEAR = 31_536_000.0
@@ -24,6 +27,10 @@ class EngineSettings:
     """Discount rate of the whole payoff.  Per year, continuous.  0: the venue's own convention."""
     carry: float = 0.0
     """Drift of the index between now and the fixings beyond what the forward says.  Per year, continuous."""
+    rates: tuple[str, ...] = ()
+    """``rate`` by underlying, or by underlying and expiry, which comes first: ``BTC=0.02,BTC-27MAR27=0.035``."""
+    carries: tuple[str, ...] = ()
+    """``carry`` in the same way."""
 
     mark_throttle_ms: int = 1_000
     """``mark`` and ``last`` come ten times a second and say little; bid and ask are never throttled (C11, C13)."""
@@ -79,3 +86,10 @@ class EngineSettings:
     """Most holes kept per instrument; beyond it the oldest closes (and is counted): the checkpoint stays bounded."""
     n_unlisted_max: int = 256
     """Most instruments without a contract that a partition keeps; more are counted only."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with what would be right, before the first record instead of at it."""
+        if self.engine not in LIVE_ENGINES:
+            raise ValueError(f"engine {self.engine!r}: want one of {', '.join(LIVE_ENGINES)}")
+        table_of(self.rates)
+        table_of(self.carries)

@@ -14,6 +14,7 @@ from streams.engine.jobs import NO_IV, Iv, Job
 from streams.engine.measures import tick_at
 from streams.engine.settings import NS_PER_S, SECONDS_PER_YEAR, EngineSettings
 from streams.engine.state import Facts
+from streams.engine.terms import annual
 
 BID, ASK, MARK, LAST = range(4)
 CROSSED = Iv(None, RowStatus.CROSSED_QUOTE)
@@ -117,10 +118,12 @@ def _solve_payoff(requests: Requests, payoff: str, settings: EngineSettings) -> 
     price, forward, strike, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tick = np.ascontiguousarray(
         columns
     )
+    names = [job.inst.name for job, _ in requests.targets]
     solved = implied_vols(
         price_usd=price, forward=forward, strike=strike, option_sign=sign, next_fixing_s=next_s, interval_s=interval_s,
         n_fixings=n_fixings, n_fixed=n_fixed, running_sum=running_sum, payoff=payoff, engine=settings.engine,
-        rate=settings.rate, carry=settings.carry, tick_usd=tick, total_vol_max=settings.total_vol_max,
+        rate=annual(names, settings.rate, settings.rates), carry=annual(names, settings.carry, settings.carries),
+        tick_usd=tick, total_vol_max=settings.total_vol_max,
     )  # fmt: skip
     numbers = (solved.sigma.tolist(), solved.status.tolist(), solved.sigma_low.tolist(), solved.sigma_high.tolist())
     for (job, slot), sigma, status, low, high in zip(requests.targets, *numbers, strict=True):
