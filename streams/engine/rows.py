@@ -29,6 +29,8 @@ from streams.engine.settings import CONVENTION, NS_PER_MS, NS_PER_S, SECONDS_PER
 from streams.engine.solve import ROW_STATUS
 from streams.engine.state import NEVER, Instrument, State
 
+STD_ERROR = 2
+"""Place of the standard error among a job's values."""
 NO_VALUES: tuple[float | None, ...] = (None,) * 23
 FUTURE_VALUES = (None, 1.0, *(0.0,) * 8, None, None, *(None,) * 9)
 """std_error, delta 1, gamma to roll_delta 0, no coin greeks, no twin; price_usd and price_coin come before."""
@@ -131,8 +133,11 @@ class Writer:
         self._emit("rejects", inst.name, reject, now_ns)
 
     def _engine_of(self, job: Job) -> Engine:
-        """Which engine made the values: the closed form hands over to QMC out of its range."""
-        return Engine.QMC if job.value_status == Status.FALLBACK else self._engine
+        """Which engine made the values: the closed form hands over to QMC out of its range, and both, out of QMC's, to a
+        formula without a standard error (pricers, "closed_form")."""
+        if job.value_status != Status.FALLBACK:
+            return self._engine
+        return Engine.QMC if job.values is not None and job.values[STD_ERROR] is not None else Engine.CLOSED_FORM
 
     def _row(self, job: Job, status: RowStatus, values: tuple[float | None, ...] | None) -> Greeks:
         """The row of an option, with or without numbers."""
