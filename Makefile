@@ -30,7 +30,7 @@ check: setup  ## lint, types, direction of imports
 	$(BIN)/lint-imports
 
 bench: setup  ## figures, as JSON
-	$(BIN)/python -m pytest tests/bench --benchmark-disable-gc --benchmark-json=.state/bench.json
+	$(BIN)/python -m pytest tests/bench -p no:randomly --benchmark-disable-gc --benchmark-json=.state/bench.json
 
 recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, through the whole path
 	$(BIN)/python -m tests.recorded --full

@@ -200,6 +200,8 @@ _SETTLING = frozenset(
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
         KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._PARTIAL,
+        KafkaError._WAIT_COORD,
     }
 )
 
@@ -229,12 +231,16 @@ def groups(bootstrap: str, group: str | None = None) -> list[GroupMetadata]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return settled(bootstrap, lambda: list(_list_groups(admin(bootstrap), group)))
+        return settled(bootstrap, lambda: _list_groups(admin(bootstrap), group))
 
 
 def _list_groups(client: AdminClient, group: str | None) -> list[GroupMetadata]:
     name = () if group is None else (group,)
-    return client.list_groups(*name, timeout=COORDINATOR_TIMEOUT_S)
+    found = list(client.list_groups(*name, timeout=COORDINATOR_TIMEOUT_S))
+    for item in found if group is not None else ():
+        if item.error is not None:  # a group whose coordinator moves has no members to show, and may have many
+            raise KafkaException(item.error)
+    return found
 
 
 def list_groups(bootstrap: str) -> list[str]:

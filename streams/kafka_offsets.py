@@ -115,7 +115,9 @@ def _as_group(bootstrap: str, group: str, ask: Callable[[Consumer], list[TopicPa
     """
 
     def once() -> list[TopicPartition]:
-        consumer = reader_consumer(bootstrap, group_id=group)
+        # A synchronous commit waits for the coordinator as long as a session lasts.
+        session_ms = round(1_000 * COORDINATOR_TIMEOUT_S)
+        consumer = reader_consumer(bootstrap, group_id=group, session_timeout_ms=session_ms, log_level=0)
         try:
             answer = ask(consumer)
         finally:

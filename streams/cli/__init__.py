@@ -32,6 +32,20 @@ COMMANDS = {
 }
 
 
+def _mendable() -> tuple[type[Exception], ...]:
+    """Imported when something has gone wrong, not before."""
+    from confluent_kafka import KafkaException
+
+    from streams.broker import BrokerError
+    from streams.broker_jars import JarsMissing
+    from streams.broker_java import JavaMissing
+    from streams.kafka import KafkaUnreachable
+    from streams.registry import RegistryError
+    from streams.settings import SettingsError
+
+    return (BrokerError, JarsMissing, JavaMissing, KafkaException, KafkaUnreachable, RegistryError, SettingsError)
+
+
 class LazyGroup(click.Group):
     """A click group whose commands are imported when they are asked for."""
 
@@ -49,13 +63,10 @@ class LazyGroup(click.Group):
         """What the user can mend (a setting, no Kafka, no Java) is one line and exit status 1; the rest is a defect."""
         try:
             return super().invoke(ctx)
-        except (RuntimeError, ValueError) as error:
-            from streams.broker import BrokerError
-            from streams.kafka import KafkaUnreachable
-            from streams.registry import RegistryError
-            from streams.settings import SettingsError
-
-            if isinstance(error, (BrokerError, KafkaUnreachable, RegistryError, SettingsError)):
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            if isinstance(error, _mendable()):
                 raise click.ClickException(str(error)) from error
             raise
 

@@ -44,8 +44,12 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
         reason = f"asked for: {workers}"
+    environ = {"GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
     try:
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
+        environ["KAFKA_BOOTSTRAP"] = bootstrap
+        # First: a setting that cannot be read ends it here, before anything is written.
+        _warm_up(environ, namespace)
         made = kafka.create_topics(bootstrap, namespace)
         kafka_schemas.publish_schemas(bootstrap, namespace)
         kafka.found_group(bootstrap, group or topics.group_name(namespace), topics.full_name(topics.TICKS, namespace))
@@ -59,8 +63,6 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         namespace=namespace,
         topics_made=len(made),
     )
-    environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
-    _warm_up(environ, namespace)
     slots = supervisor.slots_for(ids, namespace, group, ("--url", ingest_url) if ingest_url else ())
     raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within).run())
 

@@ -54,11 +54,13 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
     state_dir = settings_module.state_dir()
     prepare_numba(state_dir)
     from streams import logs
+    from streams.engine import EngineSettings
     from streams.worker import app
     from streams.worker.folds import load_maker
     from streams.worker.settings import WorkerSettings
 
     settings = settings_module.load(WorkerSettings, "WORKER", worker_id=worker_id, namespace=namespace, group=group)
+    settings_module.load(EngineSettings, "ENGINE")  # said now in one line, not by each restart
     bootstrap = settings.bootstrap or broker.find_bootstrap(settings_module.kafka_bootstrap(), state_dir)
     settings = dataclasses.replace(settings, bootstrap=bootstrap)
     logs.configure()

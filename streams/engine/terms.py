@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 Annual = float | npt.NDArray[np.float64]
 """One number for a whole batch, or one an option; per year, continuous."""
+NAME = re.compile(r"[A-Z][A-Z0-9_]*(-[1-9]\d?[A-Z]{3}\d\d)?")
+"""As the venue writes it: BTC, BTC_USDC, BTC-5MAR27."""
 LARGEST = 10.0
 """1 000 % a year: more is a slip of the pen."""
 
@@ -24,7 +27,7 @@ def table_of(entries: tuple[str, ...]) -> Mapping[str, float]:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not separator or not name or name.count("-") > 1 or not abs(value) <= LARGEST:
+        if not separator or not NAME.fullmatch(name) or not abs(value) <= LARGEST:
             raise ValueError(
                 f"{entry!r}: want NAME=NUMBER with an underlying or one of its expiries and a number per year of at most "
                 f"{LARGEST:g}, such as BTC=0.02 or BTC-27MAR27=0.035"

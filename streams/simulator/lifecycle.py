@@ -224,11 +224,19 @@ def _relist(state: MarketState, u: Underlying) -> list[Change]:
         wanted = wanted[:1]
         n_open = len(LINEAR_SERIES)
     for expiry_ns in wanted:
-        n_strikes = max(2, round(state.n_options_wanted[u.prefix] / (2 * (n_open + (1 if u.is_inverse else 0)))))
+        a_share = state.n_options_wanted[u.prefix] / (n_open + (1 if u.is_inverse else 0))
+        room = state.n_options_wanted[u.prefix] - _n_listed(state, u)  # later series have the near ones' surplus
+        n_strikes = max(2, round(min(a_share, room) / 2))
         number = _add_series(state, u, expiry_ns, periods[expiry_ns], n_strikes, is_open=False)
         state.due.append((state.now_ns + STARTED_AFTER_NS - CREATED_AFTER_NS, "start", number))
         changes += _names(state, number, "created")
     return changes
+
+
+def _n_listed(state: MarketState, u: Underlying) -> int:
+    """Options of series that are not closed."""
+    numbers = [i for i, s in enumerate(state.series) if s.underlying is u and s.state != "closed"]
+    return int(np.isin(state.table["series"], numbers).sum())
 
 
 def _start(state: MarketState, number: int) -> None:

@@ -164,9 +164,7 @@ class Worker:
         ends: set[asyncio.Future[Any]] = {self._failed, stopping, crashed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
-            for task in tasks:
-                task.cancel()
-            return await self._leave()
+            return await self._leave(tasks)
         error = self._failed.result() if self._failed.done() else self.app.crash_reason
         return self._refuse(error)
 
@@ -189,21 +187,25 @@ class Worker:
         )
         return EXIT_REFUSED if is_refusal else EXIT_FAILED
 
-    async def _leave(self) -> int:
+    async def _leave(self, tasks: list[asyncio.Task[None]]) -> int:
         """Checkpoint, acknowledge, commit, leave."""
-        self.work.is_draining = True
+        self.work.drain()
         began = time.monotonic()
         try:
-            await asyncio.wait_for(self._drain(), self.settings.stop_within_s)
+            await asyncio.wait_for(self._drain(tasks), self.settings.stop_within_s)
         except TimeoutError:
             self.log.warning("stop_cut_off", after_s=self.settings.stop_within_s)
         self.log.info("worker_stopped", after_s=round(time.monotonic() - began, 3), **asdict(self.work.counts))
         return EXIT_STOPPED
 
-    async def _drain(self) -> None:
+    async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:
         owned = sorted(self.fence.owned)
         for events in await asyncio.gather(*(self.work.checkpoint(partition) for partition in owned)):
             self._acknowledge(events)
+        # Not before: who is given up in a kernel call leaves a state behind that knows records without their results.
+        # A checkpoint has each partition's lock, so no call is under way now, and draining begins none.
+        for task in tasks:
+            task.cancel()
         if owned:
             await self.app.consumer.commit()
         await self.app.stop()

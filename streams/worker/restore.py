@@ -31,7 +31,7 @@ SILENT_ROWS = 4_000
 
 
 class Fenced(Exception):
-    """A rebalance came in between; whatever was in hand is abandoned."""
+    """A rebalance or a stop came in between; whatever was in hand is abandoned."""
 
 
 class Restorer:
@@ -52,10 +52,12 @@ class Restorer:
         self._topic = settings.source_topic
         self._checkpoint_topic = topics.full_name(topics.CHECKPOINTS, settings.namespace)
         self.n_restored = self.n_filled = 0
+        self.is_draining = False
         self._alarmed: set[int] = set()
 
     def _check(self, token: Token) -> None:
-        if not self._fence.holds(token):
+        """Fenced when a rebalance has come, or the worker is about to leave: nobody waits for what is read or folded now."""
+        if self.is_draining or not self._fence.holds(token):
             raise Fenced
 
     async def restore(self, partition: int, before: int | None, token: Token) -> Engine:
@@ -186,7 +188,8 @@ class Restorer:
             await self._delivery.room()
             self._check(token)
             state, results = await self._kernel.run(engine.fold.step, engine.state, records)
-            self._check(token)
+            if not self._fence.holds(token):  # not for a stop: the step has used the engine's state up
+                raise Fenced
             engine.tickets.append(self._delivery.send(engine.partition, engine.epoch, results, records, is_live=False))
             engine.state, engine.offset = state, records[-1].offset
             self.n_filled += len(records)

@@ -126,6 +126,10 @@ class Work:
         self.is_draining = False
         """Set by a graceful stop: no event is taken any more, checkpoints are."""
 
+    def drain(self) -> None:
+        """Begin nothing more; what is in the kernel is finished, sent and stored.  Then ``checkpoint`` each partition."""
+        self.is_draining = self.restorer.is_draining = True
+
     def on_assigned(self, partitions: Iterable[int]) -> None:
         self.engines.drop_all()
         self.fence.assign(partitions)
@@ -176,7 +180,7 @@ class Work:
             engine.hold(take.run.events)
             engine.last_event_s = time.monotonic()
         for take in takes:
-            if not take.records:
+            if not take.records and self.fence.holds(token):
                 await self.skip_to(take.engine.partition, take.engine.offset)
 
     def _is_ours(self, job: Sequence[Run], token: Token) -> bool:

@@ -355,7 +355,47 @@ async def test_a_draining_worker_takes_nothing_more_but_checkpoints() -> None:
     bench = Bench()
     bench.add_checkpoint(-1)
     await bench.work.take(bench.events(range(5)))
-    bench.work.is_draining = True
+    bench.work.drain()
     await bench.work.take(bench.events(range(5, 10)))
     assert offsets(await bench.work.checkpoint(bench.partition)) == list(range(5))
     assert bench.results() == bench.oracle(0, 4)
+
+
+async def test_a_stop_that_meets_a_batch_in_the_kernel_lets_it_finish_and_saves_it() -> None:
+    maker = SlowMaker()
+    bench = Bench(maker=maker)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    loop = asyncio.get_running_loop()
+    saving: list[Any] = []
+
+    def stop() -> None:
+        bench.work.drain()
+        saving.append(asyncio.ensure_future(bench.work.checkpoint(bench.partition)))
+
+    maker.hook = lambda: asyncio.run_coroutine_threadsafe(_call(stop), loop).result(5)
+    await bench.work.take(bench.events(range(5, 10)))
+    assert offsets(await saving[0]) == list(range(10))
+    assert bench.checkpoint_offsets()[-1] == 9
+    assert bench.results() == bench.oracle(0, 9)
+
+
+async def test_a_stop_in_a_long_fill_leaves_a_state_that_agrees_with_what_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restore, "FOLD_ROWS", 16)
+    maker = SlowMaker()
+    bench = Bench(maker=maker)
+    bench.add_checkpoint(-1)
+    await bench.work.take(bench.events(range(5)))
+    loop = asyncio.get_running_loop()
+    maker.hook = lambda: asyncio.run_coroutine_threadsafe(_call(bench.work.drain), loop).result(5)
+    await bench.work.reconcile(bench.partition, -1.0)
+    assert bench.results() == bench.oracle(0, 20), "the chunk in the kernel, and no further one"
+    assert offsets(await bench.work.checkpoint(bench.partition)) == list(range(5))
+    # another worker goes on from there
+    bench.work.is_draining = bench.work.restorer.is_draining = False
+    maker.hook = lambda: None
+    bench.rebalance()
+    await bench.work.take(bench.events([40]))
+    assert bench.results() == bench.oracle(0, 40)

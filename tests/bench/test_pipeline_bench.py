@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import schemas
+from pricers import warm_up
 from schemas import ForwardQuote, ForwardSource
 from streams import kafka, measure, topics
 from streams.engine import EngineSettings, State, restore, snapshot, step
@@ -52,6 +53,7 @@ def ticks(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The log that ingest writes of the simulated venue."""
     namespace = f"bench-{uuid.uuid4().hex[:8]}"
     kafka.create_topics(bootstrap, namespace)
+    warm_up()
     with Stack(bootstrap, namespace, 0, tmp_path_factory.mktemp("venue")) as stack:
         stack.start_simulator()
         stack.start_ingest()
@@ -82,7 +84,8 @@ def write_again(bootstrap: str, namespace: str, ticks: Ticks) -> None:
 def test_one_worker_through_kafka(
     benchmark: Any, bootstrap: str, ticks: Ticks, tmp_path: Path, namespace: str, fold: str
 ) -> None:
-    """Records a second that one worker takes from Faust, prices and has confirmed; the whole log stands before it."""
+    """Records a second that one worker takes from Faust, prices and has confirmed, while they are written as fast as goes;
+    to the commit of the last offset, so with up to 3 s of waiting for checkpoint and commit."""
     path, engine = FOLDS[fold]
     environ = {
         "GREEKSTREAM_WORKER_FOLD": path, "GREEKSTREAM_ENGINE_ENGINE": engine, "GREEKSTREAM_WORKER_CHECKPOINT_S": "1",

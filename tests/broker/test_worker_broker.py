@@ -14,6 +14,7 @@ import psutil
 
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
+from streams.worker.folds import load_maker
 from tests.broker import worker_runs as runs
 from tests.chaos import checksum, harness, load, oracle
 from tests.kafka_fixtures import eventually
@@ -71,6 +72,31 @@ def test_after_a_long_catch_up_faust_goes_on_at_its_end_and_the_group_has_no_lag
     assert n_before > 0, f"no catch-up: {stopped}"
     print(f"filled {filled}, handed over again {stopped['skipped']}, skipped {n_before} times")
     assert stopped["skipped"] < filled / 2, "Faust went through the log again"
+
+
+def test_a_stop_in_the_midst_of_a_kernel_call_keeps_what_the_call_has_done(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    """The engine's state is used up by a step.  A stop that gave the call up, and kept the state, saved a checkpoint in which
+    the trades of that call were known, and their results were nowhere (chaos, seed 3)."""
+    slow = {"GREEKSTREAM_WORKER_SLOW_SHARE": "1", "GREEKSTREAM_WORKER_SLOW_S": "0.4"}
+    records = list(harness.LOADS[harness.PRICING](5, 3_000))
+    with runs.fleet_of(bootstrap, namespace, 1, tmp_path, GREEKSTREAM_WORKER_FOLD=harness.PRICING, **slow) as fleet:
+        for part in range(2):
+            # written while it works: nearly all of its time is spent in kernel calls, so it is stopped in one
+            for tenth in range(10):
+                begin = part * 1_500 + tenth * 150
+                runs.write(bootstrap, namespace, records[begin : begin + 150])
+                time.sleep(0.15)
+            assert fleet.stop() == {0: 0}
+            fleet.start(0)
+            eventually(lambda n=part: len(fleet.events("partitions_ready")) >= n + 2, 60.0)
+        runs.wait_until_worked_off(bootstrap, namespace, 120.0)
+        fleet.stop()
+    maker = load_maker(harness.PRICING, bootstrap=bootstrap, namespace=namespace)
+    found = oracle.check(bootstrap, namespace, maker, topics.group_name(namespace))
+    assert found.trades > 100
+    assert found.is_right, found.summary()
 
 
 def test_a_graceful_stop_leaves_nothing_to_repeat(bootstrap: str, namespace: str, tmp_path: Path) -> None:

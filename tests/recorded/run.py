@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from confluent_kafka import KafkaException
 
 import schemas
 from schemas import Greeks, InstrumentState, OptionQuote, Reject, SettlementFixing
@@ -39,6 +42,10 @@ class Progress:
         if time.monotonic() < self._due_s:
             return
         self._due_s += PROGRESS_S
+        with contextlib.suppress(KafkaException):  # it says how far it is when it can
+            self._line()
+
+    def _line(self) -> None:
         bootstrap, namespace = self._where
         name = topics.full_name(topics.TICKS, namespace)
         edges = kafka.watermarks(bootstrap, name, range(topics.TICKS.n_partitions))

@@ -24,7 +24,19 @@ def test_the_expiry_comes_before_the_underlying_and_that_before_the_default() ->
 
 
 @pytest.mark.parametrize(
-    "entry", ["BTC", "BTC:0.02", "BTC=two", "=0.02", "BTC=nan", "BTC=inf", "BTC=11", "BTC-27MAR27-9-C=0"]
+    "entry",
+    [
+        "BTC",
+        "BTC:0.02",
+        "BTC=two",
+        "=0.02",
+        "BTC=nan",
+        "BTC=inf",
+        "BTC=11",
+        "BTC-27MAR27-9-C=0",
+        "BTC-05MAR27=0",
+        "btc=0",
+    ],
 )
 def test_what_cannot_be_meant_is_refused_with_an_example_before_the_first_record(entry: str) -> None:
     with pytest.raises(ValueError, match=r"BTC-27MAR27=0\.035"):

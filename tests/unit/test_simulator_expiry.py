@@ -90,6 +90,18 @@ def test_states_change_in_the_venues_order_and_new_series_are_listed(through_exp
     assert {n.split("-")[0] for n in created} == {"BTC", "BTC_USDC"}
 
 
+@pytest.mark.parametrize("minutes_before", [5, 60, 600])
+def test_the_board_is_not_larger_after_an_expiry_than_it_was_asked_to_be(minutes_before):
+    """Series near expiry have few strikes that are worth anything; what they leave, the later ones have already."""
+    state = new_market(seed=3, start_ns=EXPIRY_NS - minutes_before * 60 * 10**9, rate=1.0, trade_rate=0.0)
+    state.now_ns = EXPIRY_NS - 2 * 10**9
+    for _ in range(120):
+        state, _ = step(state)
+    listed = board.instruments(state, "any", "option", expired=False)
+    assert 1_300 < len(listed) <= 1.03 * 1_500
+    assert len({r["expiration_timestamp"] for r in listed}) >= 10
+
+
 def test_the_last_ticker_says_closed_with_the_delivery_price_and_no_interest_is_left(through_expiry):
     said, state = through_expiry
     last = {

@@ -86,7 +86,7 @@ def test_dailies_fridays_and_last_fridays_are_listed():
     tick=st.sampled_from([0.0, 1e-6, 1e-4]),
 )  # fmt: skip
 def test_strikes_are_round_distinct_and_on_both_sides(forward, sigma, tau, n, tick):
-    ladder = strikes(forward, sigma, tau, n, forward / 2000, tick)
+    ladder = strikes(forward, sigma, tau, n, forward / 180, tick)
     assert ladder == sorted(set(ladder))
     assert ladder[0] < forward < ladder[-1]
     assert len(ladder) <= n
