@@ -22,6 +22,8 @@ from streams.processes import die_with_parent
 class Fleet:
     """Workers by id.  ``environ`` adds to the environment of each; a dead worker is started again by ``tend``."""
 
+    _is_warm = False
+
     def __init__(self, bootstrap: str, namespace: str, log_dir: Path, environ: Mapping[str, str]) -> None:
         self._environ = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, **environ}
         self._namespace, self._log_dir = namespace, log_dir
@@ -57,6 +59,9 @@ class Fleet:
 
     def warm_up(self) -> None:
         """Compile the kernels once: workers that all compile at their start would take minutes to come up."""
+        if Fleet._is_warm:
+            return
+        Fleet._is_warm = True
         arguments = [sys.executable, "-m", "streams.cli", "worker", "--warm-up"]
         subprocess.run(arguments, env=self._environ, check=True, timeout=280)
 
