@@ -27,7 +27,7 @@ test: export REQUIRE_QUANTLIB = 1
 test: export REQUIRE_CALENDARS = 1
 test: export REQUIRE_NBFORMAT = 1
 test: setup  ## everything, broker tests on a real Apache Kafka included
-	@mkdir -p .state; nice -n 10 $(BIN)/python -m pytest -q $(ARITHMETIC) > .state/arithmetic.log 2>&1 & beside=$$!; \
+	@mkdir -p .state; nice -n 19 $(BIN)/python -m pytest -q $(ARITHMETIC) > .state/arithmetic.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest tests --ignore=tests/bench $(ARITHMETIC:%=--ignore=%); here=$$?; \
 	echo 'waiting for $(ARITHMETIC)'; wait $$beside; there=$$?; cat .state/arithmetic.log; \
 	echo "$(ARITHMETIC): exit status $$there; the rest: exit status $$here"; exit $$((here || there))

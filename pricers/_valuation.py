@@ -127,18 +127,22 @@ def certain_greeks(forward: float, sign: float, rate: float, carry: float, time:
 def known_greeks(
     forward: float, strike: float, sign: float, n: float, past: float, n_due: int, is_inverse: bool
 ) -> Greeks:
-    """Every fixing known or due now: the payoff itself, and how it moves with the forward."""
+    """Every fixing known or due now: the payoff itself, and how it moves with the forward.
+
+    Exactly at the strike by half, as the limit of a small vol does, so that a call and a put are the forward contract there too.
+    """
     average = (past + n_due * forward) / n
     due = n_due / n
-    if sign * (average - strike) <= 0.0:
+    if sign * (average - strike) < 0.0:
         return Greeks(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    side = sign if average != strike else 0.5 * sign
     if not is_inverse:
-        return Greeks(sign * (average - strike), sign * due, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return Greeks(sign * (average - strike), side * due, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     # (1 - K/A) F: the coin amount is known but for the due fixings.
     per_average = strike / average
     delta = 1.0 - per_average + per_average * due * forward / average
     gamma = 2.0 * per_average * due / average * (1.0 - due * forward / average)
-    return Greeks(sign * forward * (1.0 - per_average), sign * delta, sign * gamma, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return Greeks(sign * forward * (1.0 - per_average), side * delta, side * gamma, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @kernel

@@ -80,7 +80,7 @@ def test_a_stop_in_the_midst_of_a_kernel_call_keeps_what_the_call_has_done(
 ) -> None:
     """The engine's state is used up by a step.  A stop that gave the call up, and kept the state, saved a checkpoint in which
     the trades of that call were known, and their results were nowhere (chaos, seed 3)."""
-    slow = {"GREEKSTREAM_WORKER_SLOW_SHARE": "1", "GREEKSTREAM_WORKER_SLOW_S": "0.15"}
+    slow = {"GREEKSTREAM_WORKER_SLOW_SHARE": "1", "GREEKSTREAM_WORKER_SLOW_S": "0.08"}
     records = list(harness.LOADS[harness.PRICING](5, 3_000))
     with runs.fleet_of(bootstrap, namespace, 1, tmp_path, GREEKSTREAM_WORKER_FOLD=harness.PRICING, **slow) as fleet:
         for part in range(2):

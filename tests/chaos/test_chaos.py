@@ -30,7 +30,7 @@ PLANS = [
     # a kernel so slow that rebalances meet it, and the broker ends once
     harness.Plan(seed=101, duration_s=18, rate=1_000, n_workers=2, n_events=6, is_slow=True),
     # the real engine
-    harness.Plan(seed=102, duration_s=15, rate=300, n_workers=2, n_events=5, fold=harness.PRICING),
+    harness.Plan(seed=102, duration_s=12, rate=300, n_workers=2, n_events=5, fold=harness.PRICING),
 ]
 
 

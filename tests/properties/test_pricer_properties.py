@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pricers import LIVE_ENGINES, Status, Valuation, value_options
@@ -55,6 +55,7 @@ def price(moment: dict[str, Any], **changes: Any) -> Valuation:
 
 
 @given(moments(), SIGMAS, st.floats(-6, 6), PAYOFFS)
+@example({"forward": 1.0, "next_fixing_s": -4.0, "n_fixed": 448, "running_sum": 448.0}, 1.0, 0.0, "linear")
 def test_call_minus_put_is_the_forward_contract(moment: dict[str, Any], sigma: float, away: float, payoff: str) -> None:
     """Linear: E[A] - K. Inverse: F - K E[S_N/A], where E[S_N/A] is what a put of no past and huge strike shows, or call - put."""
     strike = mean_of_average(moment) * np.exp(away * deviation(moment, sigma))
