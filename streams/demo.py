@@ -75,12 +75,8 @@ def say(line: str) -> None:
 def simulate_arguments(options: DemoOptions) -> list[str]:
     if options.recording:
         arguments = [word for path in options.recording for word in ("--recording", path)]
-        arguments += [
-            "--speed",
-            options.speed,
-            "--linger",
-            "25",
-        ]  # for the last clock: ingest, once through, asks the time
+        # it stays for the last clock: ingest, once through, asks the time
+        arguments += ["--speed", options.speed, "--linger", "25"]
         arguments += ["--from", options.since] if options.since else []
         arguments += ["--until", options.until] if options.until else []
         return arguments

@@ -259,8 +259,7 @@ def group_lags(bootstrap: str, namespace: str, group: str) -> dict[int, int]:
     """Records of the log that the group has not acknowledged, by partition."""
     name = topics.full_name(topics.TICKS, namespace)
     committed = kafka.group_offsets(bootstrap, group, name, range(N_PARTITIONS))
-    edges = kafka.watermarks(bootstrap, name, range(N_PARTITIONS))
-    return {p: end - max(first, committed.get(p, 0)) for p, (first, end) in edges.items()}
+    return kafka.lags(bootstrap, name, range(N_PARTITIONS), committed)
 
 
 CHECKS = ("java", "broker", "topics", "clock", "feed", "workers", "coverage", "versions")

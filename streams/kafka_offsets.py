@@ -96,6 +96,12 @@ def group_offsets(bootstrap: str, group: str, topic_name: str, partitions: Itera
     return {item.partition: item.offset for item in answer if item.offset >= 0}
 
 
+def lags(bootstrap: str, topic_name: str, partitions: Iterable[int], committed: Mapping[int, int]) -> dict[int, int]:
+    """{partition: records of the log at or after the committed offset, or all of them where there is none}."""
+    edges = watermarks(bootstrap, topic_name, partitions)
+    return {partition: end - max(first, committed.get(partition, 0)) for partition, (first, end) in edges.items()}
+
+
 def set_group_offsets(bootstrap: str, group: str, topic_name: str, offsets: Mapping[int, int]) -> None:
     """Commit {partition: offset} for a group without members.
 

@@ -34,8 +34,7 @@ def worker_lag(bootstrap: str, namespace: str) -> int:
     name = topics.full_name(topics.TICKS, namespace)
     partitions = range(topics.TICKS.n_partitions)
     acknowledged = kafka.group_offsets(bootstrap, topics.group_name(namespace), name, partitions)
-    ends = kafka.watermarks(bootstrap, name, partitions)
-    return sum(end - max(acknowledged.get(partition, 0), first) for partition, (first, end) in ends.items())
+    return sum(kafka.lags(bootstrap, name, partitions, acknowledged).values())
 
 
 def wait_for_workers(bootstrap: str, namespace: str, within_s: float) -> bool:

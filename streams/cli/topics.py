@@ -68,8 +68,7 @@ def group_rows(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
             if not offsets:
                 continue
             n_topics += 1
-            edges = kafka.watermarks(bootstrap, name, range(present[name]))
-            lags = {p: end - max(first, offsets.get(p, 0)) for p, (first, end) in edges.items()}
+            lags = kafka.lags(bootstrap, name, range(present[name]), offsets)
             worst = max(lags, key=lambda partition: lags[partition])
             rows.append(
                 {

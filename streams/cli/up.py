@@ -44,17 +44,13 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
         reason = f"asked for: {workers}"
-    environ = {"GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
-    try:
-        bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
-        environ["KAFKA_BOOTSTRAP"] = bootstrap
-        # First: a setting that cannot be read ends it here, before anything is written.
-        _warm_up(environ, namespace)
-        made = kafka.create_topics(bootstrap, namespace)
-        kafka_schemas.publish_schemas(bootstrap, namespace)
-        kafka.found_group(bootstrap, group or topics.group_name(namespace), topics.full_name(topics.TICKS, namespace))
-    except (broker.BrokerError, kafka.KafkaUnreachable) as error:
-        raise click.ClickException(str(error)) from error
+    bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
+    environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
+    # First: a setting that cannot be read ends it here, before anything is written.
+    _warm_up(environ, namespace)
+    made = kafka.create_topics(bootstrap, namespace)
+    kafka_schemas.publish_schemas(bootstrap, namespace)
+    kafka.found_group(bootstrap, group or topics.group_name(namespace), topics.full_name(topics.TICKS, namespace))
     log.info(
         "supervisor_started",
         workers=ids,

@@ -48,7 +48,7 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
 
     Example: greekstream worker --id 0 --namespace sim
     """
-    from streams import broker, registry
+    from streams import broker
     from streams import settings as settings_module
 
     state_dir = settings_module.state_dir()
@@ -65,9 +65,6 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
     settings = dataclasses.replace(settings, bootstrap=bootstrap)
     logs.configure()
     if only_warm_up:
-        try:
-            load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace).warm_up()
-        except registry.RegistryError as error:
-            raise click.ClickException(str(error)) from error
+        load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace).warm_up()
         return
     app.run(settings, state_dir)
