@@ -80,7 +80,7 @@ def side_value(m: Model, side: float, sigma: float) -> SideValue:
     """Price of the out-of-the-money ``side`` and, if the option is the other one, the parity that turns it."""
     c = m.c
     sign = m.sign
-    from_draws = m.is_drawn_ok and is_drawn(sigma, m.unit, m.engine)
+    from_draws = m.is_drawn_ok and is_drawn(sigma, m.unit, m.engine, m.is_inverse)
     if not m.is_inverse:
         if from_draws:
             f, _ = qmc_linear_shape(c.strike, side, sigma, m.t, m.unit.carry, m.desk)
@@ -184,7 +184,7 @@ def root(quote: float, m: Model, start: float, total_max: float, tolerance: floa
     plain = Model(m.c, m.sign, m.t, m.unit, m.is_inverse, m.engine, False, m.desk)
     r = search(quote, plain, start, total_max, tolerance)
     at = total_max / m.unit.deviation if r.code == CAPPED else r.sigma
-    if not is_drawn(at, m.unit, m.engine):
+    if not is_drawn(at, m.unit, m.engine, m.is_inverse):
         return r
     polished = search(quote, m, at, total_max, tolerance)
     return Root(polished.sigma, polished.code, r.n_steps + polished.n_steps, polished.vega, polished.value)
@@ -224,7 +224,7 @@ def search(quote: float, m: Model, start: float, total_max: float, tolerance: fl
         target = quote - v.parity
         vega = v.f1 + v.parity1
         if is_done:
-            return Root(sigma, in_range(sigma, unit, m.engine), n_steps - 1, vega, v.f + v.parity)
+            return Root(sigma, in_range(sigma, unit, m.engine, is_inverse), n_steps - 1, vega, v.f + v.parity)
         is_usable = v.f > SMALLEST and target > SMALLEST and v.f < bound and target < bound and vega > 0.0
         excess = v.f - target
         # A put's price may fall on both ends: below its dip (price under the intrinsic one), and at absurd volatilities, where
@@ -245,7 +245,7 @@ def search(quote: float, m: Model, start: float, total_max: float, tolerance: fl
         if m.is_drawn_ok and abs(step) <= POLISHED * sigma:
             # What is left is of third order; a second price would only say so.
             value = v.f + v.parity + step * (vega + 0.5 * step * (v.f2 + v.parity2))
-            return Root(following, in_range(sigma, unit, m.engine), n_steps, vega, value)
+            return Root(following, in_range(sigma, unit, m.engine, is_inverse), n_steps, vega, value)
         if abs(step) <= enough * sigma:
             sigma = following
             is_done = True

@@ -11,6 +11,9 @@ from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, residual
 from pricers._lower import as_boundary, bars_at, boundary_x, lower_bound
 from pricers._qmc_desk import ROUNDING, Desk, Seat, level_of, seat, whole_error
+from pricers._wide_gap import wide_gap
+
+SERIES_UP_TO = 0.6  # width: the series about the boundary is as good as none, and four times as fast (docs/qmc.md)
 
 
 @kernel
@@ -31,7 +34,10 @@ def linear_at(k: float, sign: float, sigma: float, here: Seat) -> tuple[Shape, f
         return far_shape(k, sign, log_k < 0.0), 0.0
     b = bars_at(boundary_x(log_k, sigma, 0.0, f, means), sigma, 0.0, f, means)
     low = lower_bound(k, sign, sigma, f, b)
-    g = narrow_gap(b, sigma, 0.0, f, here.points, here.scratch)
+    if sigma * f.width <= SERIES_UP_TO:
+        g = narrow_gap(b, sigma, 0.0, f, here.points, here.scratch)
+    else:
+        g = wide_gap(b, sigma, f, here.points, here.scratch)
     e = residual(as_boundary(b, sigma, f), sigma, f.rest1, f.rest2)
     shape = Shape(
         low.f + g.e + e.e,

@@ -24,7 +24,7 @@ from pricers._linear import Shape, far_shape, linear_shape
 from pricers._qmc_desk import Desk, Draws, desk_of
 from pricers._qmc_inverse import qmc_inverse_shape
 from pricers._qmc_linear import qmc_linear_shape
-from pricers._wide import IN_RANGE, QMC_RANGE, width
+from pricers._wide import IN_RANGE, qmc_range, width
 from pricers.status import Status
 
 Floats = npt.NDArray[np.float64]
@@ -154,16 +154,16 @@ def european_timing(t: Timing) -> Timing:
 
 
 @kernel
-def in_range(sigma: float, unit: UnitConstants, engine: int) -> int:
+def in_range(sigma: float, unit: UnitConstants, engine: int, is_inverse: bool) -> int:
     """OK, or FALLBACK where the engine has left its range (pricers._wide)."""
-    return FALLBACK if width(sigma, unit) > (QMC_RANGE if engine == QMC else IN_RANGE) else OK
+    return FALLBACK if width(sigma, unit) > (qmc_range(is_inverse) if engine == QMC else IN_RANGE) else OK
 
 
 @kernel
-def is_drawn(sigma: float, unit: UnitConstants, engine: int) -> bool:
+def is_drawn(sigma: float, unit: UnitConstants, engine: int, is_inverse: bool) -> bool:
     """Whether draws make the value: the engine's own, or the closed form's fallback."""
     wide = width(sigma, unit)
-    return (engine == QMC or wide > IN_RANGE) and wide <= QMC_RANGE
+    return (engine == QMC or wide > IN_RANGE) and wide <= qmc_range(is_inverse)
 
 
 @kernel
@@ -181,14 +181,14 @@ def live_greeks(
     desk: Desk,
 ) -> tuple[int, Greeks, float]:
     """Status, greeks and standard error of an option that has at least one live fixing."""
-    code = in_range(sigma, unit, engine)
+    code = in_range(sigma, unit, engine, is_inverse)
     error = 0.0 if engine == QMC else np.nan
     if is_inverse:
         if c.strike <= 0.0 or sigma == 0.0:
             code = DETERMINED
         if sigma == 0.0:
             g = settled_shape(c, sign)
-        elif is_drawn(sigma, unit, engine):
+        elif is_drawn(sigma, unit, engine, is_inverse):
             g, error = qmc_inverse_shape(c, sign, sigma, t, unit, desk)
             error *= c.discount * math.exp(carry * unit.last_time) * forward
         else:
@@ -200,7 +200,7 @@ def live_greeks(
     if sigma == 0.0:
         f = far_shape(c.strike, sign, c.strike < 1.0)
         return DETERMINED, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f), error
-    if is_drawn(sigma, unit, engine):
+    if is_drawn(sigma, unit, engine, is_inverse):
         f, error = qmc_linear_shape(c.strike, sign, sigma, t, carry, desk)
         error *= c.discount * c.weight * forward
     else:

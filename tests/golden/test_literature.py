@@ -4,9 +4,8 @@
     continuous   Linetsky, Zhang: Richardson over the number of fixings, whose error is a power series in 1/n
 
 An engine must be within the row's published error of the published value. What its own numbers may add: t·std_error (two-sided
-t-quantile 1e-5) where it samples, the remainder of Richardson, and, where the status is FALLBACK (averages over years at a high
-volatility), the error that pricers/_wide.py states. The table's own recursion is more accurate than the publications: engines are held
-to it as well, without the published error.
+t-quantile 1e-5) where it samples, 1e-10 of the forward where the closed form is in its range, and the remainder of Richardson. The
+table's own recursion is more accurate than the publications: engines are held to it as well, without the published error.
 """
 
 from __future__ import annotations
@@ -37,21 +36,11 @@ SHORTER = {50: 1 / 3, 100: -6 / 3, 200: 8 / 3}
 
 
 class Prices(NamedTuple):
-    """USD (per unit of the underlying): a row's price, the standard error of its sample, and the error stated for its status."""
+    """USD (per unit of the underlying): a row's price, the standard error of its sample, and the closed form's error."""
 
     price: np.ndarray
     std_error: np.ndarray
     stated: np.ndarray
-
-
-def stated_error(contract: dict[str, Any], status: np.ndarray) -> np.ndarray:
-    """Of the forward, by the volatility over the averaging itself: the figures of pricers/_wide.py; 1e-10 where the status is OK."""
-    n = contract["n_fixings"] - contract.get("n_fixed", 0)
-    width = contract["sigma"] * np.sqrt((n - 1) * contract["interval_s"] / 31_536_000)
-    by_width = np.select(
-        [width <= 0.13, width <= 0.2, width <= 0.42, width <= 1.0 + 1e-9], [5e-9, 2e-8, 2e-6, 1e-4], 3e-4
-    )
-    return np.where(status == Status.FALLBACK, by_width, 1e-10) * contract["forward"]
 
 
 def priced(contract: dict[str, Any], engine: str) -> Prices:
@@ -60,7 +49,9 @@ def priced(contract: dict[str, Any], engine: str) -> Prices:
         assert np.all(found.status == Status.OK)
         return Prices(found.values[0], found.values[1], 0.0 * found.values[0])
     value = value_options(**contract, engine=engine, qmc=QMC)
-    return Prices(value.price_usd, np.nan_to_num(value.std_error), stated_error(contract, value.status))
+    is_drawn = np.isfinite(value.std_error)
+    assert np.all(is_drawn | (engine == "closed_form") & (value.status == Status.OK)), "every row has an error of its own"
+    return Prices(value.price_usd, np.nan_to_num(value.std_error), np.where(is_drawn, 0.0, 1e-10) * contract["forward"])
 
 
 def held(table: Table, prices: Prices, remainder: np.ndarray | float) -> None:
@@ -110,7 +101,6 @@ def test_continuous_averages_of_the_literature_by_richardson(shared: Path, engin
     price = sum(weight * by_n[n].price for n, weight in RICHARDSON.items())
     shorter = sum(weight * by_n[n].price for n, weight in SHORTER.items())
     error = np.sqrt(sum((weight * by_n[n].std_error) ** 2 for n, weight in RICHARDSON.items()))
-    # The four lattices share the fallback's error: what Richardson amplifies is its difference between them, below its size.
     held(table, Prices(price, error, by_n[200].stated), np.abs(price - shorter))
     # Without extrapolation the last number of fixings is off by 1/n: three times what the engines may be.
     assert np.max(np.abs(by_n[200].price - table["price_usd"]) / table["F"]) > 3e-4

@@ -130,6 +130,34 @@ def test_greeks_are_the_differences_where_more_points_are_taken(moment: str, sig
         assert abs(float(getattr(here, name)) - numeric) <= tolerance, (name, float(getattr(here, name)), numeric)
 
 
+@pytest.mark.parametrize("away", [-1.0, 0.0, 2.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_greeks_of_an_average_over_years_are_the_derivatives_of_its_price(away: float, sign: int) -> None:
+    """Width 0.9, where each draw is solved by itself: fourth-order differences of price, delta and vega, steps of 1e-3."""
+    deviation = 0.9 * np.sqrt((1.0 + 11.0 / 3) / 11.0)
+    contract = {
+        "strike": 100.0 * np.exp(away * deviation), "option_sign": sign, "next_fixing_s": YEAR_S / 12,
+        "interval_s": YEAR_S / 12, "n_fixings": 12, "engine": "qmc",
+    }  # fmt: skip
+    sigma = 0.9 / np.sqrt(11 / 12)
+    here = value_options(**contract, forward=100.0, sigma=sigma)
+    assert here.status == Status.OK
+    steps = 1e-3 * np.array([-2.0, -1.0, 1.0, 2.0])
+    weights = np.array([1.0, -8.0, 8.0, -1.0]) / 12e-3
+    forwards = value_options(**contract, forward=100.0 * (1 + steps), sigma=sigma)
+    sigmas = value_options(**contract, forward=100.0, sigma=sigma * (1 + steps))
+    found = {
+        "delta": weights @ forwards.price_usd / 100.0, "gamma": weights @ forwards.delta / 100.0,
+        "vega": weights @ sigmas.price_usd / sigma, "vanna": weights @ sigmas.delta / sigma,
+        "volga": weights @ sigmas.vega / sigma,
+    }  # fmt: skip
+    money = value_options(**{**contract, "strike": 100.0}, forward=100.0, sigma=sigma)
+    for name, difference in found.items():
+        # (1e-3)^4 of the fifth derivative, in units of a deviation, which is below one here.
+        scale = max(abs(float(getattr(here, name))), abs(float(getattr(money, name))))
+        assert abs(float(getattr(here, name)) - difference) <= 1e-9 * scale, name
+
+
 @pytest.mark.parametrize("payoff", PAYOFFS)
 def test_roll_is_the_delta_after_the_next_fixing_at_the_forward(payoff: str) -> None:
     """A38, E-76."""
