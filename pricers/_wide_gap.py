@@ -52,7 +52,15 @@ def boundary_of(start: float, k: float, sigma: float, f: Frame, weights: Floats)
 
 @kernel
 def one_draw(
-    x: float, k: float, side: float, sigma: float, f: Frame, weights: Floats, moves: Floats, squares: Floats, out: Floats
+    x: float,
+    k: float,
+    side: float,
+    sigma: float,
+    f: Frame,
+    weights: Floats,
+    moves: Floats,
+    squares: Floats,
+    out: Floats,
 ) -> None:
     """f and its derivatives (the fields of Gap but the last) at the draw's boundary x into ``out``.
 

@@ -50,7 +50,9 @@ def priced(contract: dict[str, Any], engine: str) -> Prices:
         return Prices(found.values[0], found.values[1], 0.0 * found.values[0])
     value = value_options(**contract, engine=engine, qmc=QMC)
     is_drawn = np.isfinite(value.std_error)
-    assert np.all(is_drawn | (engine == "closed_form") & (value.status == Status.OK)), "every row has an error of its own"
+    assert np.all(is_drawn | (engine == "closed_form") & (value.status == Status.OK)), (
+        "every row has an error of its own"
+    )
     return Prices(value.price_usd, np.nan_to_num(value.std_error), np.where(is_drawn, 0.0, 1e-10) * contract["forward"])
 
 
