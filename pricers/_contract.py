@@ -116,5 +116,5 @@ def split(
         n_due / unit.growth,
         known / live,
         unit.growth / n_fixings,
-        math.exp(-rate * unit.last_time),
+        math.exp(-rate * unit.last_time) if rate != 0.0 else 1.0,
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from pricers._contract import Split, Timing
 from pricers._fixings import UnitConstants
-from pricers._inverse import inverse_sides
+from pricers._inverse import InverseShape, inverse_sides
 from pricers._jit import kernel
 from pricers._linear import linear_shape
 from pricers._qmc_desk import Desk
@@ -76,6 +76,15 @@ class Root(NamedTuple):
 
 
 @kernel
+def parity_value(sign: float, side: float, sides: tuple[InverseShape, InverseShape]) -> SideValue:
+    """The inverse payoff's value from its out-of-the-money side and E[1 - K/A]."""
+    half, whole = sides
+    if side == sign:
+        return SideValue(half.j, half.sigma1, half.sigma2, 0.0, 0.0, 0.0)
+    return SideValue(half.j, half.sigma1, half.sigma2, sign * whole.j, sign * whole.sigma1, sign * whole.sigma2)
+
+
+@kernel
 def side_value(m: Model, side: float, sigma: float) -> SideValue:
     """Price of the out-of-the-money ``side`` and, if the option is the other one, the parity that turns it."""
     c = m.c
@@ -91,9 +100,7 @@ def side_value(m: Model, side: float, sigma: float) -> SideValue:
         half, whole, _ = qmc_inverse_sides(c, side, side != sign, sigma, m.t, m.unit, m.desk)
     else:
         half, whole = inverse_sides(c, side, side != sign, sigma, m.unit)
-    if side == sign:
-        return SideValue(half.j, half.sigma1, half.sigma2, 0.0, 0.0, 0.0)
-    return SideValue(half.j, half.sigma1, half.sigma2, sign * whole.j, sign * whole.sigma1, sign * whole.sigma2)
+    return parity_value(sign, side, (half, whole))
 
 
 @kernel
@@ -209,13 +216,13 @@ def search(quote: float, m: Model, start: float, total_max: float, tolerance: fl
     sigma = start
     still_price = max(sign * (1.0 - k), 0.0) / (1.0 + c.past if is_inverse else 1.0)
     if not sigma > 0.0:
-        # In units of the linear payoff: 1 - K/A is (M - k) / (M + p), near the boundary (M - k) / (k + p).
+        # In units of the linear payoff: S_N (1 - K/A) is about M (M - k) / (M + p), near the boundary (M - k) k / (k + p).
         still = quote if side == sign else quote - sign * (1.0 - k) / (1.0 + c.past if is_inverse else 1.0)
-        guess = still * (k + c.past) if is_inverse else still
+        guess = still * (k + c.past) / k if is_inverse else still
         total = normal_start(guess, k) if guess > 0.0 else max(0.25 * abs(math.log(k)), 1e-3)
         sigma = total / unit.deviation
     sigma = min(sigma, high)
-    enough = math.sqrt(tolerance)
+    enough = max(math.sqrt(tolerance), POLISHED) if m.is_drawn_ok else math.sqrt(tolerance)
     is_done = False
     is_reached = False  # whether some sigma gives the quote or more
     is_crossed = False  # whether the price at ``low`` is below the quote and rising: then a root lies in the bracket
@@ -242,14 +249,11 @@ def search(quote: float, m: Model, start: float, total_max: float, tolerance: fl
             return Root(np.nan, BELOW_INTRINSIC, n_steps, vega, np.nan)
         step = halley_step(target, v, quote, bound) if is_usable else np.nan
         following = sigma + step
-        if m.is_drawn_ok and abs(step) <= POLISHED * sigma:
-            # What is left is of third order; a second price would only say so.
+        if abs(step) <= enough * sigma:
+            # What is left is of third order; another price would only say so.
             value = v.f + v.parity + step * (vega + 0.5 * step * (v.f2 + v.parity2))
             return Root(following, in_range(sigma, unit, m.engine, is_inverse), n_steps, vega, value)
-        if abs(step) <= enough * sigma:
-            sigma = following
-            is_done = True
-        elif low < following < high:
+        if low < following < high:
             sigma = following
         elif following >= high and high * unit.deviation >= total_max and low < high:
             sigma = high

@@ -25,3 +25,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def kernel(function: Function) -> Function:
     """Compile ``function`` on first use; its plain Python stays available as ``.py_func``."""
     return cast(Function, numba.njit(function, cache=True, nogil=True, error_model="numpy", fastmath=False))
+
+
+def inlined(function: Function) -> Function:
+    """The same, and always made a part of its caller: a call left in a loop would keep it from vectorising."""
+    return cast(
+        Function, numba.njit(function, cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)
+    )

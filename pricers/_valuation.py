@@ -38,6 +38,8 @@ DETERMINED = int(Status.DETERMINED)
 BAD_INPUT = int(Status.BAD_INPUT)
 FALLBACK = int(Status.FALLBACK)
 
+STILL = 1e-30  # total volatility below which nothing moves: derivatives would overflow
+
 N_COLUMNS = 11
 PRICE, STD_ERROR, DELTA, GAMMA, VEGA, THETA, RHO, VANNA, CHARM, VOLGA, ROLL = range(N_COLUMNS)
 
@@ -183,10 +185,11 @@ def live_greeks(
     """Status, greeks and standard error of an option that has at least one live fixing."""
     code = in_range(sigma, unit, engine, is_inverse)
     error = 0.0 if engine == QMC else np.nan
+    is_still = sigma * unit.deviation < STILL
     if is_inverse:
-        if c.strike <= 0.0 or sigma == 0.0:
+        if c.strike <= 0.0 or is_still:
             code = DETERMINED
-        if sigma == 0.0:
+        if is_still:
             g = settled_shape(c, sign)
         elif is_drawn(sigma, unit, engine, is_inverse):
             g, error = qmc_inverse_shape(c, sign, sigma, t, unit, desk)
@@ -197,7 +200,7 @@ def live_greeks(
         return code, inverse_greeks(forward, sigma, rate, carry, unit.last_time, c.discount, g), error
     if c.strike <= 0.0:
         return DETERMINED, certain_greeks(forward, sign, rate, carry, unit.last_time, c), error
-    if sigma == 0.0:
+    if is_still:
         f = far_shape(c.strike, sign, c.strike < 1.0)
         return DETERMINED, linear_greeks(forward, sigma, rate, carry, unit.last_time, c, f), error
     if is_drawn(sigma, unit, engine, is_inverse):

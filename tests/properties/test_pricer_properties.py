@@ -112,6 +112,15 @@ def test_linear_price_never_falls_when_vol_rises_and_is_convex_in_strike(
 
 
 @given(moments(), SIGMAS, st.floats(-4, 4), SIGNS, PAYOFFS, st.floats(1e-3, 1e3))
+@example(
+    {"forward": 1.25, "next_fixing_s": 0.0, "n_fixed": 449, "running_sum": 567.8271484375},
+    1.0,
+    0.0,
+    1,
+    "linear",
+    0.984375,
+)
+@example({"forward": 1.0, "next_fixing_s": 1e-238, "n_fixed": 449, "running_sum": 449.0}, 1.0, 0.0, 1, "inverse", 1.0)
 def test_price_is_homogeneous(
     moment: dict[str, Any], sigma: float, away: float, sign: int, payoff: str, factor: float
 ) -> None:
@@ -121,7 +130,10 @@ def test_price_is_homogeneous(
     other = price(scaled, strike=factor * strike, sigma=sigma, option_sign=sign, payoff=payoff)
     # Rounding of the scaled inputs moves the strike ratio by an ulp or two: delta times that, and deep in the money the value itself.
     assert abs(other.price_usd / factor - one.price_usd) <= 256 * EPS * max(moment["forward"], strike)
-    assert abs(other.delta - one.delta) <= 1e-9
+    if not (
+        away == 0.0 and one.status == Status.DETERMINED
+    ):  # at the kink of a known payoff delta jumps with an ulp of the strike
+        assert abs(other.delta - one.delta) <= 1e-9
 
 
 @given(moments(least_remaining=2), SIGMAS, st.floats(-3, 3), SIGNS, PAYOFFS, st.floats(0.98, 1.02))
