@@ -147,7 +147,7 @@ def test_tail_refuses_what_is_no_topic(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("tail", "greeks"), ("topics",), ("why", CALL), ("watch",)], ids=lambda words: words[0]
+    "words", [("tail", "greeks"), ("topics",), ("why", CALL), ("watch",), ("audit",)], ids=lambda words: words[0]
 )
 def test_without_a_broker_every_command_says_what_to_do(words: tuple[str, ...], commands: Commands) -> None:
     commands.environ["KAFKA_BOOTSTRAP"] = "127.0.0.1:9"
