@@ -33,15 +33,14 @@ class Span(NamedTuple):
 class Audits:
     """The records of a namespace's audit.v1 in a span, repeats of a crash left out."""
 
-    def __init__(self, bootstrap: str, namespace: str) -> None:
+    def __init__(self, bootstrap: str, namespace: str, suffix: str = "") -> None:
         self.bootstrap, self.namespace = bootstrap, namespace
-        self.name = topics.full_name(topics.AUDIT, namespace)
+        self.name = topics.full_name(topics.AUDIT, namespace, suffix)
         n_partitions = kafka.topic_names(bootstrap).get(self.name)
         if n_partitions is None:
             option = f" --namespace {namespace}" if namespace else ""
-            raise TopicMissing(
-                f"no topic {self.name} at {bootstrap}; make it with: greekstream topics --create{option}"
-            )
+            remedy = f"greekstream replay --out-suffix {suffix}" if suffix else "greekstream topics --create"
+            raise TopicMissing(f"no topic {self.name} at {bootstrap}; make it with: {remedy}{option}")
         self.edges = kafka.watermarks(bootstrap, self.name, range(n_partitions))
         self.n_repeats = self.n_unreadable = 0
         self._newest: dict[int, tuple[int, int, int]] = {}
@@ -105,11 +104,12 @@ def summary(audits: Audits, span: Span, found: Differences, newest_ns: int) -> d
 @click.option("--currency", help="BTC, ETH (coin-settled) or BTC_USDC (linear). [default: all]")
 @click.option("--by-expiry", is_flag=True, help="Each expiry by itself.")
 @click.option("--by-minute", is_flag=True, help="Each minute by itself.")
+@click.option("--suffix", default="", metavar="S", help="Of a replay's side topic: audit.v1.S.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object.")
 @namespace_option
 def command(
     since: int | None, until: int | None, kinds: tuple[str, ...], currency: str | None, by_expiry: bool, by_minute: bool,
-    is_json: bool, namespace: str,
+    suffix: str, is_json: bool, namespace: str,
 ) -> None:  # fmt: skip
     """How far our numbers are from others, over a range of exchange time: median, 90 %, 99 % and largest |difference|.
 
@@ -123,7 +123,7 @@ def command(
     bootstrap = find_bootstrap()
     wanted, coin = {AuditKind[kind.upper()] for kind in kinds}, currency and currency.upper()
     with clear_errors():
-        audits = Audits(bootstrap, namespace)
+        audits = Audits(bootstrap, namespace, suffix)
         newest_ns = audits.newest_ns()
         if newest_ns is None:
             raise click.ClickException(

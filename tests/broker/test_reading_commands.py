@@ -227,6 +227,9 @@ def test_audit_says_how_far_the_numbers_of_a_time_range_are_apart(commands: Comm
     nothing = commands.run("audit")
     assert nothing.returncode == 1
     assert "audit.v1 is empty: workers write it once a minute" in nothing.stderr
+    replayed = commands.run("audit", "--suffix", "again")
+    assert replayed.returncode == 1
+    assert "make it with: greekstream replay --out-suffix again --namespace" in replayed.stderr
     for i in range(20):  # one a minute; differences of 0.01, 0.02, ... 0.20
         found = audit(CALL, START_NS + 60 * i * NS, offset=i, ours=0.5, other=0.5 - (i + 1) / 100)
         writer.write(found, topics.AUDIT)
