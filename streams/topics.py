@@ -170,8 +170,8 @@ AUDIT = Topic(
     24 * MIB,
     8 * MIB,
     "workers",
-    "A/B test",
-    "ours against the venue and engine against engine, per instrument and minute",
+    "audit, A/B test",
+    "ours against the venue, against Europeans and engine against engine, per instrument and minute",
 )
 CHECKPOINTS = Topic(
     "checkpoints.v1",

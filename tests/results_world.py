@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import schemas
-from schemas import Greeks, Reject, RowStatus, Watermark, names
+from schemas import Audit, AuditKind, Greeks, Reject, RowStatus, Watermark, names
 from streams import kafka, topics
 from streams.partitioning import partition_of
 from streams.reader import Arrival
@@ -58,6 +58,17 @@ def reject(name: str, status: RowStatus = RowStatus.NO_QUOTE, since_ns: int = ST
         "ts_event_ns": since_ns, "clears_when": "a bid or an ask arrives", "source_partition": partition_of(name),
     }  # fmt: skip
     return Reject(**values)
+
+
+def audit(
+    name: str, ts_ns: int = START_NS, *, offset: int = 0, seq: int = 0, kind: AuditKind = AuditKind.VENUE,
+    quantity: str = "delta", ours: float | None = None, other: float | None = None,
+) -> Audit:  # fmt: skip
+    """A comparison; null where a side is not given."""
+    difference = None if ours is None or other is None else ours - other
+    return Audit(
+        name, ts_ns, partition_of(name), offset, seq, kind, quantity, ours, other, difference, "coin per coin"
+    )  # fmt: skip
 
 
 def key_of(record: Any) -> str:

@@ -63,7 +63,8 @@ class Market:
         fields: dict[str, object] = {
             "bid": bid or None, "ask": math.ceil(value / tick + draw.randint(0, 3)) * tick, "mark": round(value, 4),
             "mark_sigma": round(self.sigma, 4), "last": draw.choice((None, round(value, 4))), "underlying_price": forward,
-            "index_price": self.index, **changes,
+            "index_price": self.index, "venue_delta": 0.4, "venue_gamma": 1e-5, "venue_vega": 14.0, "venue_theta": -40.0,
+            **changes,
         }  # fmt: skip
         kind = draw.random()
         if kind < 0.4:  # only the mark moves

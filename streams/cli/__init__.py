@@ -28,6 +28,7 @@ COMMANDS = {
     "price": ("price", "One option by every engine, side by side."),
     "iv": ("iv", "The implied volatility of one price, by every engine."),
     "why": ("why", "Why an instrument has no greeks."),
+    "audit": ("audit", "How far our numbers are from the venue's and from European ones."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
 

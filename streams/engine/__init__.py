@@ -5,12 +5,10 @@ validate     which records may touch the state         apply        the function
 keyed        quotes, trades, contracts                 broadcasts   underlyings, fixings, clocks, sets, gaps
 triggers     one scheduler, in log time                jobs         work, with the inputs of its moment
 forwards     which forward, how old                    expiry, gaps, seqs   ends, outages, trade numbers
+inputs       what the pricers are given                audits       rows against venue, European, other engine
 solve        implied vols, one call per payoff         batch        solve, choose sigma, value
 rows         rows, rejects, watermarks                 measures     ages, spread, sd of the delivery price
 checkpoint   state <-> bytes                           settings     every threshold, with its reason
-
-Not here yet: Audit records (CONTRACT), which compare these rows with the venue, with Europeans and engine with engine once
-a minute.  Their place is one more kind of item in ``jobs.Item``, queued by the ``time`` trigger and written by ``rows``.
 """
 
 from streams.engine.checkpoint import STATE_FORMAT, restore, snapshot

@@ -1,4 +1,4 @@
-"""A batch of jobs in four passes: solve, choose sigmas in order, value, write rows in order.  Where the batch was cut cannot be seen."""
+"""A batch of jobs in five passes: solve, choose sigmas in order, value, compare, write rows in order.  Where it was cut cannot be seen."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import numpy as np
 
 from pricers import Valuation, implied_vols, units, value_options
 from schemas import RowStatus, SigmaSource
+from streams.engine.audits import audit
 from streams.engine.forwards import LARGEST
+from streams.engine.inputs import inputs_of
 from streams.engine.jobs import Item, Iv, Job
 from streams.engine.located import Identity, Result
 from streams.engine.rows import Writer
 from streams.engine.settings import EngineSettings
 from streams.engine.solve import ASK, BID, LAST, MARK, solve
 from streams.engine.state import Facts, Solved, State
-from streams.engine.terms import annual
 
 USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
-SIGMA_OF_DETERMINED = 0.5
-"""Fed to the pricer when exercise is certain and no vol was ever known: the linear price does not depend on it."""
 N_BEFORE_TWIN = 15
 """Columns up to european_sigma, which follows from the price; those after it stand at the row's sigma."""
 NO_TWIN = (None,) * 8
@@ -34,6 +33,7 @@ def price(state: State, items: Sequence[Item], settings: EngineSettings, identit
         for job in jobs:
             choose_sigma(job, settings)
         _value(jobs, settings)
+        audit(jobs, settings)
     writer = Writer(state, settings, identity)
     for item in items:
         writer.write(item)
@@ -117,36 +117,13 @@ def _value(jobs: Sequence[Job], settings: EngineSettings) -> None:
 
 
 def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) -> None:
-    inputs: list[float] = []
-    for job in jobs:
-        facts, forward, fixings = job.facts, job.forward, job.fixings
-        assert facts is not None and forward is not None and facts.rule is not None  # refused otherwise
-        inputs += (
-            forward.value, facts.strike, SIGMA_OF_DETERMINED if job.sigma is None else job.sigma, facts.sign,
-            job.next_fixing_s, float(facts.rule.interval_s), facts.rule.n_fixings, fixings.n_fixed, fixings.running_sum,
-            max(0.0, job.next_fixing_s + (facts.rule.n_fixings - fixings.n_fixed - 1) * facts.rule.interval_s),
-        )  # fmt: skip
-    columns = np.ascontiguousarray(np.array(inputs, dtype=np.float64).reshape(len(jobs), -1).T)
-    forward_usd, strike, sigma, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tau_s = columns
-    names = [job.inst.name for job in jobs]
-    common = {
-        "forward": forward_usd, "strike": strike, "option_sign": sign,
-        "rate": annual(names, settings.rate, settings.rates), "carry": annual(names, settings.carry, settings.carries),
-    }  # fmt: skip
-    ours = value_options(
-        **common, sigma=sigma, next_fixing_s=next_s, interval_s=interval_s, n_fixings=n_fixings, n_fixed=n_fixed,
-        running_sum=running_sum, payoff=payoff, engine=settings.engine,
-    )  # fmt: skip
+    option, sigma, window, tau_s = inputs_of(jobs, settings)
+    ours = value_options(**option, **window, sigma=sigma, payoff=payoff, engine=settings.engine)
     one = np.ones_like(tau_s)
-    european = {
-        "next_fixing_s": tau_s,
-        "interval_s": one,
-        "n_fixings": one,
-        "engine": "european",
-    }
-    twin = value_options(**common, **european, sigma=sigma)
-    twin_sigma = implied_vols(**common, **european, price_usd=ours.price_usd).sigma
-    rows = _wire_values(ours, twin, twin_sigma.tolist(), forward_usd.tolist(), payoff == "inverse")
+    european = option | {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european"}
+    twin = value_options(**european, sigma=sigma)
+    twin_sigma = implied_vols(**european, price_usd=ours.price_usd).sigma
+    rows = _wire_values(ours, twin, twin_sigma.tolist(), option["forward"].tolist(), payoff == "inverse")
     for job, row, status in zip(jobs, rows, ours.status.tolist(), strict=True):
         job.values = row if job.sigma is not None else row[:N_BEFORE_TWIN] + NO_TWIN
         job.value_status = status

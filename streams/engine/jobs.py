@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from schemas import InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
+from schemas import AuditKind, InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
 from streams.engine.forwards import Forward, at_index, forward_of, has_moved, index_of
 from streams.engine.located import Unreadable
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
@@ -34,6 +34,17 @@ class Iv(NamedTuple):
 
 
 NO_IV = Iv(None, RowStatus.NO_QUOTE)
+
+
+class Comparison(NamedTuple):
+    """One number of a row against another of the same quantity: the last six fields of an Audit."""
+
+    kind: AuditKind
+    quantity: str
+    ours: float | None
+    other: float | None
+    difference: float | None
+    unit: str
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +89,7 @@ class Job:
     sigma_last_status: RowStatus = RowStatus.NO_QUOTE
     values: tuple[float | None, ...] | None = None
     value_status: int = 0
+    audits: list[Comparison] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

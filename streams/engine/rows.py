@@ -1,4 +1,4 @@
-"""Rows, rejects, tombstones and watermarks, written in the order of the work; the only module that makes records."""
+"""Rows, rejects, tombstones, audits and watermarks, written in the order of the work; the only module that makes records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pricers import Status
 from schemas import (
+    Audit,
     DeadLetter,
     Engine,
     ForwardSource,
@@ -91,6 +92,15 @@ class Writer:
             values, status = None, refusal.status
         self._emit_row(self._row(job, status, values), job.now_ns)
         self._tell(inst, refusal, is_change, job.now_ns)
+        if refusal is None:
+            self._audit(job)
+
+    def _audit(self, job: Job) -> None:
+        """What the row's numbers were compared with; a row without numbers says itself why."""
+        name, now_ns, partition = job.inst.name, job.now_ns, self.identity.partition
+        for found in job.audits:
+            record = Audit._make((name, now_ns, partition, self._offset, self._seq, *found))
+            self._emit("audit", name, record, now_ns)
 
     def _outcome(self, job: Job) -> Refusal | None:
         """Why a job whose inputs were fine has no numbers."""

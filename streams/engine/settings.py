@@ -76,6 +76,12 @@ class EngineSettings:
     """Strike within this many standard deviations of the delivery price, on the last day: pin risk (C31)."""
     pin_risk_ms: int = 86_400_000
 
+    audit: bool = True
+    """At each ``time`` the row's numbers against the venue's and the European ones go to audit.v1 (C51)."""
+    audit_engine_every: int = 16
+    """... and once in so many of an instrument's ``time`` against the other engine's: QMC's closed form, the closed form's
+    QMC.  One option in sixteen each minute costs little and has the whole chain every quarter of an hour.  0: never."""
+
     clock_lead_ms: int = 2_000
     """An event time is believed up to this far past the last Clock (rule 2 of the log)."""
     priced_ms: int = 60_000
@@ -91,5 +97,7 @@ class EngineSettings:
         """Raises ValueError with what would be right, before the first record instead of at it."""
         if self.engine not in LIVE_ENGINES:
             raise ValueError(f"engine {self.engine!r}: want one of {', '.join(LIVE_ENGINES)}")
+        if self.audit_engine_every < 0:
+            raise ValueError(f"audit_engine_every {self.audit_engine_every}: want 0 (never) or more")
         table_of(self.rates)
         table_of(self.carries)

@@ -113,14 +113,19 @@ def test_one_worker_through_kafka(
 
 @pytest.mark.broker
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("audit", ["true", "false"])
 @pytest.mark.parametrize("engine", ["closed_form", "qmc"])
-def test_replay(benchmark: Any, bootstrap: str, ticks: Ticks, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
-    """The replay runner over the same log: option ticks a second of its one core, and how much faster than the market."""
+def test_replay(
+    benchmark: Any, bootstrap: str, ticks: Ticks, monkeypatch: pytest.MonkeyPatch, engine: str, audit: str
+) -> None:
+    """The replay runner over the same log: option ticks a second of its one core, and how much faster than the market;
+    with and without the audits."""
     monkeypatch.setitem(os.environ, "GREEKSTREAM_ENGINE_ENGINE", engine)
+    monkeypatch.setitem(os.environ, "GREEKSTREAM_ENGINE_AUDIT", audit)
     maker = load_maker("streams.worker.pricing:make", bootstrap=bootstrap, namespace=ticks.namespace)
     maker.warm_up()
     since = Moment(offsets=dict.fromkeys(range(N_PARTITIONS), 0))
-    settings = ReplaySettings(bootstrap, since=since, namespace=ticks.namespace, suffix=engine)
+    settings = ReplaySettings(bootstrap, since=since, namespace=ticks.namespace, suffix=f"{engine}-{audit}")
     cpu = time.process_time()
     summary = benchmark.pedantic(lambda: Replay(settings, maker, lambda *_, **__: None).run(), rounds=1)
     cpu = time.process_time() - cpu

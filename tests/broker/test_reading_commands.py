@@ -18,11 +18,11 @@ import pytest
 from confluent_kafka import TopicPartition
 
 import schemas
-from schemas import Checkpoint
+from schemas import AuditKind, Checkpoint
 from streams import kafka, topics
 from streams.partitioning import partition_of
 from tests.conftest import ROOT
-from tests.results_world import NS, START_NS, ResultWriter, greeks, reject, strip, watermark
+from tests.results_world import NS, START_NS, ResultWriter, audit, greeks, reject, strip, watermark
 
 NAMES = strip()
 CALL = NAMES[6]
@@ -147,7 +147,7 @@ def test_tail_refuses_what_is_no_topic(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("tail", "greeks"), ("topics",), ("why", CALL), ("watch",)], ids=lambda words: words[0]
+    "words", [("tail", "greeks"), ("topics",), ("why", CALL), ("watch",), ("audit",)], ids=lambda words: words[0]
 )
 def test_without_a_broker_every_command_says_what_to_do(words: tuple[str, ...], commands: Commands) -> None:
     commands.environ["KAFKA_BOOTSTRAP"] = "127.0.0.1:9"
@@ -220,6 +220,55 @@ def test_why_tells_the_reason_since_when_and_what_clears_it(commands: Commands, 
     assert bad.returncode == 0
     bad = commands.run("why", "nonsense")
     assert bad.returncode == 2 and "no instrument name" in bad.stderr
+
+
+def test_audit_says_how_far_the_numbers_of_a_time_range_are_apart(commands: Commands, writer: ResultWriter) -> None:
+    put = NAMES[7]
+    nothing = commands.run("audit")
+    assert nothing.returncode == 1
+    assert "audit.v1 is empty: workers write it once a minute" in nothing.stderr
+    replayed = commands.run("audit", "--suffix", "again")
+    assert replayed.returncode == 1
+    assert "make it with: greekstream replay --out-suffix again --namespace" in replayed.stderr
+    for i in range(20):  # one a minute; differences of 0.01, 0.02, ... 0.20
+        found = audit(CALL, START_NS + 60 * i * NS, offset=i, ours=0.5, other=0.5 - (i + 1) / 100)
+        writer.write(found, topics.AUDIT)
+        if i == 12:
+            writer.write(found, topics.AUDIT)  # a worker was killed and wrote it again
+    writer.write(audit(CALL, START_NS + 1_141 * NS, offset=30, quantity="rho_usd_per_pct", other=2.0), topics.AUDIT)
+    european = audit("ETH-27MAR26-3000-C", START_NS + 1_141 * NS, kind=AuditKind.EUROPEAN, ours=0.5, other=0.5)
+    writer.write(european, topics.AUDIT)
+    writer.write(None, topics.AUDIT, key=put, value=b"junk", time_ns=START_NS + 1_141 * NS, identity=(1, 0))
+    writer.flush()
+    (whole,) = commands.lines("audit", "--json")
+    assert (whole["records"], whole["repeats"], whole["unreadable"]) == (12, 1, 1)
+    delta, rho, other = whole["distributions"]
+    # the last ten minutes: differences of 0.11 to 0.20
+    assert (delta["kind"], delta["quantity"], delta["n"], delta["n_missing"]) == ("VENUE", "delta", 10, 0)
+    quantiles = [delta[name] for name in ("median", "p90", "p99", "max")]
+    assert quantiles == pytest.approx([0.15, 0.19, 0.20, 0.20])
+    assert (rho["n"], rho["n_missing"], rho["max"], rho["unit"]) == (0, 1, None, "coin per coin")
+    assert (other["kind"], other["max"]) == ("EUROPEAN", 0.0)
+    words = (
+        "--since",
+        "2026-01-09T07:30:00Z",
+        "--until",
+        "2026-01-09T07:32:00Z",
+        "--currency",
+        "BTC",
+        "--kind",
+        "venue",
+    )
+    (early,) = commands.lines("audit", *words, "--by-expiry", "--by-minute", "--json")
+    assert [(f["minute"], f["expiry"], f["n"], f["max"]) for f in early["distributions"]] == [
+        ("2026-01-09T07:30:00Z", "BTC-27MAR26", 1, pytest.approx(0.01)),
+        ("2026-01-09T07:31:00Z", "BTC-27MAR26", 1, pytest.approx(0.02)),
+    ]
+    shown = commands.run("audit", "--kind", "VENUE").stdout
+    assert "11 audits from 2026-01-09T07:39:01.001Z to 2026-01-09T07:49:01.001Z" in shown
+    assert "VENUE    delta" in shown and "0.15" in shown
+    none = commands.run("audit", "--since", "2026-01-10T00:00:00Z", "--until", "2026-01-10T01:00:00Z")
+    assert none.returncode == 0 and "the newest of" in none.stdout and "2026-01-09T07:49:01.000Z" in none.stdout
 
 
 @pytest.fixture

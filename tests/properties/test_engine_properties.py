@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import schemas
-from schemas import Greeks, Reject, TradeGreeks, Watermark
+from schemas import Audit, Greeks, Reject, TradeGreeks, Watermark
 from streams.engine import EngineSettings, Located, LogHole, Result, new_state, restore, snapshot, step
 from tests.logs import EXPIRIES, IDENTITY, NS, START_NS, Log, rows
 from tests.synthetic_log import everything
 
-SETTINGS = EngineSettings()
+SETTINGS = EngineSettings(
+    audit_engine_every=3
+)  # a log is minutes long: all of an option's turns but one would lie beyond it
 N_RECORDS = 3_000
 
 
@@ -68,7 +70,9 @@ def test_the_synthetic_logs_have_everything_in_them(logs: dict[int, Any]) -> Non
     assert sources == {"BID_ASK_MID", "MARK_PRICE", "LAST_TRADE", "STICKY", "NONE"}
     trades = {r.record.status.name for r in results if isinstance(r.record, TradeGreeks)}
     assert trades >= {"OK", "NOT_READY", "EXPIRED", "NO_CONTRACT"}
-    assert {r.topic for r in results} == {"greeks", "latest", "rejects", "trades", "deadletter"}
+    compared = {r.record.kind.name for r in results if isinstance(r.record, Audit)}
+    assert compared == {"VENUE", "EUROPEAN", "ENGINE"}
+    assert {r.topic for r in results} == {"greeks", "latest", "rejects", "trades", "audit", "deadletter"}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -157,7 +161,7 @@ def test_result_seq_numbers_the_results_of_an_offset_without_a_hole(logs: dict[i
         seqs.setdefault(r.source_offset, []).append(r.result_seq)
         if isinstance(r.record, Greeks):
             rows_by_identity[r.source_offset, r.result_seq] = r.record
-        if isinstance(r.record, Greeks | TradeGreeks | Reject | Watermark):
+        if isinstance(r.record, Greeks | TradeGreeks | Reject | Watermark | Audit):
             assert (r.record.source_offset, r.record.result_seq) == (r.source_offset, r.result_seq)
     assert all(found == list(range(len(found))) for found in seqs.values())
 
