@@ -1,0 +1,85 @@
+"""The runbook knows every word that a record can say, and the page on the expiry holds what follows from its own figures."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from enum import IntEnum
+from typing import get_type_hints
+
+import pytest
+
+from pricers import Status
+from schemas import Greeks, catalogue, codec, enums
+from streams.ingest import log as ingest_log
+from streams.ingest.core import clockwork, fold
+from tests.conftest import ROOT
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+SAID = set(re.findall(r"`([\w-]+)`", RUNBOOK))
+ENUMS = [
+    kind for _, kind in inspect.getmembers(enums, inspect.isclass) if issubclass(kind, IntEnum) and kind is not IntEnum
+]
+
+
+def table(head: str, page: str) -> dict[str, list[str]]:
+    """{first cell: the others} of the first table under this head."""
+    lines = page[page.index(head) :].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|---"))
+    rows = [line.strip("| ").split(" | ") for line in lines[start + 1 : lines.index("", start)]]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+@pytest.mark.parametrize("kind", [*ENUMS, Status], ids=lambda kind: kind.__name__)
+def test_every_symbol_of_the_records_is_in_the_runbook(kind: type[IntEnum]) -> None:
+    assert {symbol.name for symbol in kind} - SAID == set()
+
+
+def test_every_row_status_and_source_has_a_line_that_says_what_to_do() -> None:
+    lines = table("## Status of a row", RUNBOOK)
+    assert set(lines) == {status.name for status in enums.RowStatus}
+    assert all(len(cells) == 3 and all(cell.strip() for cell in cells) for cells in lines.values())
+    assert set(table("## Where the vol", RUNBOOK)) == {source.name for source in enums.SigmaSource} - {"UNKNOWN"}
+    assert set(table("## Where the forward", RUNBOOK)) == {source.name for source in enums.ForwardSource} - {"UNKNOWN"}
+
+
+def test_every_flag_of_a_row_has_its_line() -> None:
+    flags = {name for name, hint in get_type_hints(Greeks).items() if hint is bool}
+    assert flags == set(table("## Flags", RUNBOOK))
+
+
+def test_every_state_of_the_feed_and_every_reason_of_a_dead_letter_is_there() -> None:
+    states = {ingest_log.CLAIMED} | set(re.findall(r'"(\w+)" if', inspect.getsource(clockwork)))
+    states |= set(re.findall(r'state\.say\("(\w+)"', inspect.getsource(fold)))
+    states |= set(re.findall(r'else "(\w+)"\)', inspect.getsource(clockwork)))
+    assert set(table("## The feed", RUNBOOK)) == states
+    reasons = set(re.findall(r'DecodeError\("([\w-]+)"', inspect.getsource(codec) + inspect.getsource(catalogue)))
+    assert len(reasons) > 3 and reasons <= SAID
+
+
+EXPIRY = (ROOT / "docs" / "expiry.md").read_text()
+
+
+def test_inside_the_window_gammas_at_the_money_are_in_the_ratio_that_theory_has() -> None:
+    """E-03: with n fixings left of N, sqrt(3) n/N of Black-76's gamma, over sqrt((1 + 1/n)(1 + 1/2n)) for their being discrete."""
+    for minutes, (formula, ours) in table("| BTC, before the end", EXPIRY).items():
+        left = int(minutes.removesuffix(" min")) * 15
+        if left < 450:
+            want = math.sqrt(3 / ((1 + 1 / left) * (1 + 1 / (2 * left)))) * left / 450
+            assert float(ours.strip(" |")) / float(formula) == pytest.approx(want, abs=0.5e-4 / float(formula) * 2)
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH"])
+def test_the_venues_delta_counts_what_is_left_and_ours_agrees(coin: str) -> None:
+    """The venue's is at most the share of the fixings that is left; ours exceeds it by the inverse payoff's value at most.
+
+    The coin price's own share, price / forward, is at most the 0.4 % by which the index stood above the strike.
+    """
+    rows = table(f"| ticker of {coin}", EXPIRY)
+    assert len(rows) > 5
+    for _, n_fixed, venue_gamma, ours, _, venue_delta, delta in rows.values():
+        left = 1 - int(n_fixed) / 450
+        assert float(venue_delta) <= left + 5e-4 and float(delta.strip(" |")) <= left + 4e-3
+        assert float(venue_delta) == pytest.approx(float(delta.strip(" |")), abs=0.01)
+        assert float(ours) <= float(venue_gamma) * 1.02
