@@ -1,4 +1,4 @@
-"""The runbook knows every word that a record can say, and the page on the expiry holds what follows from its own figures."""
+"""The runbook knows every word that a record can say; pages on numbers hold what follows from their own figures."""
 
 from __future__ import annotations
 
@@ -83,3 +83,23 @@ def test_the_venues_delta_counts_what_is_left_and_ours_agrees(coin: str) -> None
         assert float(venue_delta) <= left + 5e-4 and float(delta.strip(" |")) <= left + 4e-3
         assert float(venue_delta) == pytest.approx(float(delta.strip(" |")), abs=0.01)
         assert float(ours) <= float(venue_gamma) * 1.02
+
+
+def test_every_value_of_a_row_has_its_unit_and_convention_explained() -> None:
+    """O4: ours, the European twin's and the venue's."""
+    page = (ROOT / "docs" / "numbers.md").read_text()
+    fields = list(Greeks._fields)
+    values = fields[fields.index("price_usd") : fields.index("venue_rho") + 1]
+    assert len(values) > 25
+    assert [name for name in values if f"`{name}`" not in page] == []
+
+
+def test_the_readme_states_assumptions_and_biases_and_where_european_greeks_diverge() -> None:
+    """O1, O2: the share by which Black-76 at the money overprices is 1/sqrt(T_eff/T) - 1 with T_eff = T - 2W/3 + h/2 (E-03)."""
+    readme = (ROOT / "README.md").read_text()
+    part = readme[readme.index("## Assumptions and biases") :].partition("\n## ")[0]
+    for minutes, said in ((7 * 1440, "0.1 %"), (1440, "0.7 %"), (120, "9 % too high")):
+        seconds = 60.0 * minutes
+        over = 100 * (math.sqrt(seconds / (seconds - 1200 + 2)) - 1)
+        assert said in part
+        assert float(said.split()[0]) == pytest.approx(over, abs=0.06 if minutes > 120 else 0.7)
