@@ -79,9 +79,9 @@ def command(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     log = structlog.get_logger()
-    log.info("settings", **at_start(ingest=settings, deribit=settings.session(manners)))
     try:
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
+        log.info("settings", **at_start(ingest=settings, deribit=settings.session(manners), bootstrap=bootstrap))
         shell.run(settings, manners, bootstrap)
     except Superseded as error:
         log.warning("ingest_superseded", text=str(error))

@@ -54,7 +54,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         "ingest_url": ingest_url,
         "stop_within_s": stop_within,
     }
-    log.info("settings", **at_start(up=given))
+    log.info("settings", **at_start(up=given, bootstrap=bootstrap))
     # First: a setting that cannot be read ends it here, before anything is written.
     _warm_up(environ, namespace)
     made = kafka.create_topics(bootstrap, namespace)

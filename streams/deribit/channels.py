@@ -60,7 +60,7 @@ class SessionSettings:
     max_frame_bytes: int = 16 * 1024 * 1024
     """A larger frame is not read; the venue's largest is a list of instruments."""
     max_instruments: Annotated[int, "instruments"] = 20_000
-    """Most that are kept: ten times the venue's."""
+    """Most that are kept: several times what the venue lists."""
     backoff_first_s: float = 1.0
     """Pause before the first reconnection; it doubles, with a random part, so that clients do not come back together."""
     backoff_max_s: float = 60.0

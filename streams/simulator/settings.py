@@ -20,13 +20,13 @@ class SimulatorSettings:
     seed: Annotated[int, "seed"] = 1
     """Of the market: the same seed and start give the same market."""
     rate: Annotated[float, "per second"] = 1_000.0
-    """Option tickers of market time: about what the venue sends for its whole chain."""
+    """Option tickers of market time: the rate that the pipeline is measured at."""
     trade_rate: Annotated[float, "per second"] = 3.0
     """Trade events of market time."""
     currencies: tuple[str, ...] = ("BTC", "ETH")
     """BTC, ETH or both."""
     n_options: int = 1_500
-    """Options to list: about the venue's chain of one coin and a half."""
+    """Options to list: as many as the venue had of both coins in April 2023."""
     n_linear: int = 60
     """USDC options among them, so that both payoffs run."""
     truth: Path = Path()

@@ -25,7 +25,7 @@ class WorkerSettings:
     group: str = ""
     """Consumer group; empty: the namespace's own (``greekstream-workers``)."""
     max_rows: Annotated[int, "records"] = 512
-    """A batch at most: larger ones price no faster and hold a quote back longer."""
+    """A batch at most: the bound on how long one kernel call holds back what comes after it."""
     checkpoint_s: float = 2.0
     """Interval of a partition's checkpoints, staggered over it: what a crash repeats, against bytes written."""
     history_minutes: int = 15

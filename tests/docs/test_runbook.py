@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import io
+import json
 import math
 import re
+from datetime import UTC, datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+import zstandard
 
 from pricers import Status
 from schemas import Greeks, catalogue, codec, enums
@@ -83,6 +88,26 @@ def test_the_venues_delta_counts_what_is_left_and_ours_agrees(coin: str) -> None
         assert float(venue_delta) <= left + 5e-4 and float(delta.strip(" |")) <= left + 4e-3
         assert float(venue_delta) == pytest.approx(float(delta.strip(" |")), abs=0.01)
         assert float(ours) <= float(venue_gamma) * 1.02
+
+
+TICKER = re.compile(r'"instrument_name":"(BTC-13APR23-30000-C|ETH-13APR23-1925-C)"')
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH"])
+def test_the_venues_column_is_what_the_recording_says(coin: str, shared: Path) -> None:
+    path = shared / "data" / "deribit" / "chain-2023-04" / f"{coin.lower()}_2023-04-13.jsonl.zst"
+    said = {}
+    with path.open("rb") as file:
+        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file)):
+            if TICKER.search(line):
+                book = json.loads(line)
+                at = datetime.fromtimestamp(book["timestamp"] / 1000, UTC)
+                said[f"{at:%H:%M:%S}"] = (book["index_price"], book["greeks"]["gamma"], book["greeks"]["delta"])
+    for time, (index, _, gamma, _, _, delta, _) in table(f"| ticker of {coin}", EXPIRY).items():
+        recorded = said[time]  # a sweep reads each book once
+        assert float(gamma) == pytest.approx(recorded[1], abs=1e-9)
+        assert float(delta) == pytest.approx(recorded[2], abs=6e-4)
+        assert float(index) == pytest.approx(recorded[0], abs=0.01)
 
 
 def test_every_value_of_a_row_has_its_unit_and_convention_explained() -> None:
