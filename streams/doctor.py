@@ -162,7 +162,7 @@ def judge_coverage(namespace: str, marks: Mapping[int, Mark], now_s: float) -> l
     n_rejected = sum(mark.watermark.n_rejected for mark in marks.values())
     text = f"{n_priced} of {n_listed} listed instruments priced in the last minute, {n_rejected} rejected"
     if n_listed == 0 or n_priced < LEAST_COVERAGE * n_listed:
-        remedy = f"ask for the reasons: greekstream tail rejects.v1 --from-start{_option(namespace)}"
+        remedy = f"ask for the reasons: greekstream why --statistics{_option(namespace)}"
         findings.append(Finding("coverage", PROBLEM, text, remedy))
     return findings or [Finding("coverage", OK, text)]
 

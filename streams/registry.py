@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from schemas import SCHEMA_TEXT, SINGLE_OBJECT, Checkpoint, Framing, UnknownSchema, confluent_framing, subject
 from schemas.catalogue import TEXT_BY_FINGERPRINT, fingerprint_of
@@ -50,7 +49,7 @@ class Registry:
     """One registry.  ``client`` is confluent_kafka's SchemaRegistryClient, or what answers like it."""
 
     def __init__(self, url: str, client: Any) -> None:
-        self.address = _without_password(url)
+        self.address = settings.without_password(url)
         self._client = client
         self._texts: dict[int, str] = {}
 
@@ -112,7 +111,7 @@ def connect(url: str) -> Registry:
     try:
         return Registry(url, SchemaRegistryClient.new_client({"url": url, "timeout": TIMEOUT_S}))
     except ValueError as error:
-        raise RegistryError(f"SCHEMA_REGISTRY_URL={_without_password(url)} cannot be used: {error}") from error
+        raise RegistryError(f"SCHEMA_REGISTRY_URL={settings.without_password(url)} cannot be used: {error}") from error
 
 
 def subjects(namespace: str, suffix: str = "", only: Iterable[Topic] = topics.NOW) -> list[tuple[str, type]]:
@@ -135,11 +134,6 @@ def wire(namespace: str, suffix: str = "", only: Iterable[Topic] = topics.NOW, *
         return SINGLE
     ids = connect(url).register(subjects(namespace, suffix, only))
     return Wire(CONFLUENT, confluent_framing(ids), (Ids({kind.__name__: number for kind, number in ids.items()}),))
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url
 
 
 def _said(error: Exception) -> str:

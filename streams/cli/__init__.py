@@ -7,6 +7,7 @@ A command module is imported only when its command runs, so that ``greekstream -
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -29,6 +30,7 @@ COMMANDS = {
     "iv": ("iv", "The implied volatility of one price, by every engine."),
     "why": ("why", "Why an instrument has no greeks."),
     "audit": ("audit", "How far our numbers are from the venue's and from European ones."),
+    "settings": ("settings", "Every setting in force, and where it is from."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
 
@@ -78,8 +80,11 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="greekstream")
-def main() -> None:
+@click.option("--config", metavar="FILE", help="TOML file of settings, instead of GREEKSTREAM_CONFIG.")
+def main(config: str | None) -> None:
     """Deribit ticks in, implied volatilities and greeks of every listed option out, through Apache Kafka.
 
     Example: greekstream demo --seconds 60 --json
     """
+    if config is not None:
+        os.environ["GREEKSTREAM_CONFIG"] = config  # the environment, because the processes that we start read it too

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
@@ -81,7 +80,7 @@ def command(
         currency=currency,
     )
     try:
-        figures = demo.run(options, settings.kafka_bootstrap(os.environ))
+        figures = demo.run(options, settings.kafka_bootstrap())
     except demo.Stopped:
         raise SystemExit(130) from None
     except demo.StackError as error:

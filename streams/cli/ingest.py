@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -55,7 +54,7 @@ def command(
     One ingest per namespace: it claims the namespace when it starts, and one that runs already then ends (exit status 66),
     so a standby takes over by starting.  A restart goes on from the log's end and fetches the trades that it missed.
     No key is needed; DERIBIT_CLIENT_ID and DERIBIT_CLIENT_SECRET, if set, unlock raw intervals.  Kafka is KAFKA_BOOTSTRAP,
-    else the local broker.  Every other setting is an environment variable GREEKSTREAM_INGEST_<NAME>.
+    else the local broker.  Every other setting is an environment variable GREEKSTREAM_INGEST_<NAME>: see greekstream settings.
 
     Example: greekstream ingest --network testnet --currencies BTC --max-expiry-days 14
     """
@@ -63,25 +62,27 @@ def command(
 
     from streams import broker, kafka, logs, registry
     from streams import settings as settings_module
+    from streams.deribit.channels import SessionSettings
     from streams.ingest import shell
     from streams.ingest.log import IngestError, Superseded
     from streams.ingest.settings import IngestSettings
+    from streams.settings_catalogue import at_start
 
     logs.configure(role="ingest")
     try:
         settings = settings_module.load(
             IngestSettings, "INGEST", url=url, network=network, namespace=namespace, currencies=_several(currencies),
             expiries=_several(expiries), max_expiry_days=max_expiry_days, clock=clock, pressure=pressure,
-            client_id=os.environ.get("DERIBIT_CLIENT_ID") or None, client_secret=os.environ.get("DERIBIT_CLIENT_SECRET") or None,
         ).apart()  # fmt: skip
-        settings.session()
+        manners = settings_module.load(SessionSettings, "DERIBIT")
+        settings.session(manners)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     log = structlog.get_logger()
-    log.info("ingest_settings", **settings_module.as_printable(settings))
     try:
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
-        shell.run(settings, bootstrap)
+        log.info("settings", **at_start(ingest=settings, deribit=settings.session(manners), bootstrap=bootstrap))
+        shell.run(settings, manners, bootstrap)
     except Superseded as error:
         log.warning("ingest_superseded", text=str(error))
         print(error, file=sys.stderr)

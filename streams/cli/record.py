@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -68,8 +67,6 @@ def command(
             expiries=expiries or None,
             max_expiry_days=max_expiry_days,
             interval=interval,
-            client_id=os.environ.get("DERIBIT_CLIENT_ID"),
-            client_secret=os.environ.get("DERIBIT_CLIENT_SECRET"),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -104,6 +104,17 @@ def command(
         raise click.ClickException(str(error)) from error
 
 
+def _say_settings(settings: SimulatorSettings) -> None:
+    """On stderr: the first line of stdout is the address.  Once it listens: before that, what is wrong stands alone."""
+    import structlog
+
+    from streams import logs
+    from streams.settings_catalogue import at_start
+
+    logs.configure(role="simulator")
+    structlog.get_logger().info("settings", **at_start(simulate=settings))
+
+
 async def _run(settings: SimulatorSettings) -> int:
     from streams.simulator.run import simulate
 
@@ -113,6 +124,11 @@ async def _run(settings: SimulatorSettings) -> int:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     started_s = time.monotonic()
-    summary = await simulate(settings, stop, on_listening=_say)
+
+    def on_listening(hello: dict[str, Any]) -> None:
+        _say_settings(settings)
+        _say(hello)
+
+    summary = await simulate(settings, stop, on_listening=on_listening)
     _say(summary | {"seconds": round(time.monotonic() - started_s, 1)})
     return 0

@@ -30,6 +30,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
     """
     from streams import broker, kafka, kafka_schemas, logs, stack, supervisor, topics
     from streams import settings as settings_module
+    from streams.settings_catalogue import at_start
 
     logs.configure()
     import structlog
@@ -46,6 +47,14 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         reason = f"asked for: {workers}"
     bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
     environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
+    given = {
+        "workers": ids,
+        "namespace": namespace,
+        "group": group,
+        "ingest_url": ingest_url,
+        "stop_within_s": stop_within,
+    }
+    log.info("settings", **at_start(up=given, bootstrap=bootstrap))
     # First: a setting that cannot be read ends it here, before anything is written.
     _warm_up(environ, namespace)
     made = kafka.create_topics(bootstrap, namespace)

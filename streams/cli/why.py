@@ -1,4 +1,4 @@
-"""``greekstream why``: why an instrument has no greeks, since when, and what would clear it."""
+"""``greekstream why``: why an instrument has no greeks, since when, and what would clear it; or how many have none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 import schemas
 from schemas import BadName, Greeks, Reject, RowStatus, names
 from streams import kafka, topics
+from streams.cli import why_statistics
 from streams.cli.session import age, clear_errors, find_bootstrap, iso, namespace_option
 from streams.partitioning import partition_of
 from streams.reader import Reader, TopicMissing
@@ -84,16 +85,26 @@ def _number(value: float | None) -> str:
 
 
 @click.command("why")
-@click.argument("instrument")
+@click.argument("instrument", required=False)
+@click.option("--statistics", "is_statistics", is_flag=True, help="Of all instruments: how many by reason and series.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object: the reject and the newest row, whole.")
 @namespace_option
-def command(instrument: str, is_json: bool, namespace: str) -> None:
+def command(instrument: str | None, is_statistics: bool, is_json: bool, namespace: str) -> None:
     """Why an instrument has no greeks: the reason, since when, and what would clear it.  One line.
 
-    Reads the standing rejects (rejects.v1) and the instrument's newest row (greeks.v1, else greeks.latest.v1).
+    Reads the standing rejects (rejects.v1) and the instrument's newest row (greeks.v1, else greeks.latest.v1).  With
+    --statistics it counts the standing rejects of all instruments instead, by reason, underlying and expiry.
 
     Example: greekstream why BTC-27MAR26-100000-C --namespace demo
     """
+    if (instrument is None) != is_statistics:
+        raise click.UsageError("give an INSTRUMENT, or --statistics")
+    if instrument is None:
+        bootstrap = find_bootstrap()
+        with clear_errors():
+            found = why_statistics.read(bootstrap, namespace)
+        click.echo(json.dumps(found) if is_json else why_statistics.in_words(found))
+        return
     try:
         names.parse(instrument)
     except BadName as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 from schemas import InstrumentState, Kind
 from streams.deribit.fields import NS_PER_S, parsed_name
@@ -16,38 +17,56 @@ NS_PER_DAY = 86_400 * NS_PER_S
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What to subscribe to and how politely.  Times in seconds; credits as the venue counts them.
-
-    currencies: settlement currencies; USDC means the linear contracts.  kinds: option, future (perpetuals belong to future).
-    expiries: of options, as in their names (14APR23); empty: all.  max_expiry_days: of options; 0: no limit.
-    interval: 100ms or agg2; raw needs credentials.  silence_s: nothing received for so long means a dead connection.
-    refresh_s: how often the list of instruments is asked for again, in case a notification was missed.
-    """
+    """What to subscribe to and how politely.  Credits as the venue counts them."""
 
     currencies: tuple[str, ...] = ("BTC", "ETH")
+    """Settlement currencies; USDC means the linear contracts."""
     kinds: tuple[str, ...] = ("option", "future")
+    """option, future (perpetuals belong to future)."""
     expiries: tuple[str, ...] = ()
-    max_expiry_days: float = 0.0
+    """Of options, as in their names (14APR23); empty: all."""
+    max_expiry_days: Annotated[float, "days"] = 0.0
+    """Of options; 0: no limit."""
     interval: str = "100ms"
+    """100ms or agg2; raw needs credentials."""
     client_id: str = ""
+    """Optional key of the venue's API."""
     client_secret: str = ""
-    batch_channels: int = 250
-    credits_per_subscribe: int = 3_000
-    credits_per_request: int = 500
-    credits_burst: int = 30_000
-    credits_per_s: int = 10_000
+    """The key's secret; masked wherever settings are shown."""
+    batch_channels: Annotated[int, "channels"] = 250
+    """Of one subscribe request; the venue refuses more without an id."""
+    credits_per_subscribe: Annotated[int, "credits"] = 3_000
+    """What the venue takes for a subscribe request."""
+    credits_per_request: Annotated[int, "credits"] = 500
+    """What it takes for any other."""
+    credits_burst: Annotated[int, "credits"] = 30_000
+    """The most that an account saves up."""
+    credits_per_s: Annotated[int, "credits per second"] = 10_000
+    """How fast they come back."""
     heartbeat_s: int = 30
+    """Interval of heartbeats; the venue wants 10 s at least."""
     silence_s: float = 75.0
+    """Nothing received for so long means a dead connection: two heartbeats and a half."""
     refresh_s: float = 3_600.0
+    """How often the list of instruments is asked for again, in case a notification was missed."""
     request_timeout_s: float = 10.0
-    max_attempts: int = 3
-    max_pending: int = 32
-    max_queued: int = 20_000
+    """A request without an answer for so long is asked again."""
+    max_attempts: Annotated[int, "requests"] = 3
+    """How often; then the failure is reported."""
+    max_pending: Annotated[int, "requests"] = 32
+    """Requests that wait for their answers at once."""
+    max_queued: Annotated[int, "requests"] = 20_000
+    """Requests that wait to be sent; beyond it new ones fail, so that memory stays bounded."""
     max_frame_bytes: int = 16 * 1024 * 1024
-    max_instruments: int = 20_000
+    """A larger frame is not read; the venue's largest is a list of instruments."""
+    max_instruments: Annotated[int, "instruments"] = 20_000
+    """Most that are kept: several times what the venue lists."""
     backoff_first_s: float = 1.0
+    """Pause before the first reconnection; it doubles, with a random part, so that clients do not come back together."""
     backoff_max_s: float = 60.0
-    seed: int = 0
+    """The longest pause."""
+    seed: Annotated[int, "seed"] = 0
+    """Of the random part of the pauses."""
 
     def __post_init__(self) -> None:
         if not set(self.kinds) <= {"option", "future"} or not self.kinds:

@@ -32,12 +32,16 @@ OnEvents = Callable[[list[Event]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """Time limits of the socket and of a consumer that is still busy at the stop, in seconds; the largest frame read, in bytes."""
+    """Limits of the socket."""
 
     open_timeout_s: float = 10.0
+    """To connect in; then it is tried again."""
     close_timeout_s: float = 2.0
+    """To close cleanly in."""
     consumer_grace_s: float = 10.0
+    """What a consumer that is still busy at the stop gets."""
     max_frame_bytes: int = 16 * 1024 * 1024
+    """A larger frame closes the connection: no peer decides how much memory we take."""
 
 
 async def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from pricers import LIVE_ENGINES
 from streams.engine.terms import table_of
@@ -18,18 +19,18 @@ CONVENTION = "usd-per-coin/forward/act365"
 class EngineSettings:
     """Everything that can change a byte of a result, apart from the log.
 
-    Environment: GREEKSTREAM_ENGINE_<FIELD>, read by the command that starts, never here.
+    Environment: GREEKSTREAM_ENGINE_<FIELD>, or the file's table [engine]; read by the command that starts, never here.
     """
 
     engine: str = "qmc"
     """Arithmetic of the primary columns: ``qmc`` or ``closed_form``.  The row says which one made it."""
-    rate: float = 0.0
-    """Discount rate of the whole payoff.  Per year, continuous.  0: the venue's own convention."""
-    carry: float = 0.0
-    """Drift of the index between now and the fixings beyond what the forward says.  Per year, continuous."""
-    rates: tuple[str, ...] = ()
+    rate: Annotated[float, "per year, continuous"] = 0.0
+    """Discount rate of the whole payoff.  0: the venue's own convention."""
+    carry: Annotated[float, "per year, continuous"] = 0.0
+    """Drift of the index between now and the fixings beyond what the forward says."""
+    rates: Annotated[tuple[str, ...], "per year, continuous"] = ()
     """``rate`` by underlying, or by underlying and expiry, which comes first: ``BTC=0.02,BTC-27MAR27=0.035``."""
-    carries: tuple[str, ...] = ()
+    carries: Annotated[tuple[str, ...], "per year, continuous"] = ()
     """``carry`` in the same way."""
 
     mark_throttle_ms: int = 1_000
@@ -47,20 +48,20 @@ class EngineSettings:
     liquid_ms: int = 30_000
     """Traded or changed within this time: liquid (C7, E-75)."""
     liquid_spread_pct: float = 5.0
-    """Premium spread over mid below which a two-sided, lively quote is liquid (C30).  Per cent."""
+    """Premium spread over mid below which a two-sided, lively quote is liquid (C30)."""
 
-    sigma_gap: float = 0.03
+    sigma_gap: Annotated[float, "vol, as a fraction"] = 0.03
     """Bid and ask vols at most 3 points apart: their mid is the best estimate there is."""
     sigma_gap_ratio: float = 0.05
     """... or at most 5 % of their mid apart, for vols far above 60 %."""
-    mark_step_coin: float = 0.0001
+    mark_step_coin: Annotated[float, "coin"] = 0.0001
     """The venue publishes marks of coin premiums with 4 decimals (measured: all of 192 998 rows of April 2023)."""
-    mark_step_usd: float = 0.0001
+    mark_step_usd: Annotated[float, "USD"] = 0.0001
     """The same for USDC premiums: a mark that is no multiple of the step is taken as published."""
-    mark_forward_slack: float = 0.0005
+    mark_forward_slack: Annotated[float, "fraction of the forward"] = 0.0005
     """5 bp: the forward stamped on a ticker and the one inside its mark are not of one instant (April 2023: 99.6 % of the
     in-the-money rows agree within it).  Used only where the mark of an in-the-money option is at its intrinsic value."""
-    total_vol_max: float = 6.0
+    total_vol_max: Annotated[float, "vol times root of years"] = 6.0
     """Beyond this total vol of the remaining average an implied vol says nothing."""
 
     forward_stale_ms: int = 5_000
@@ -72,9 +73,10 @@ class EngineSettings:
     """True: stale inputs are a STALE_QUOTE reject instead of a flag."""
     n_overdue_fixings_max: int = 15
     """More grid points than this (one minute of them) past without a record: FIXING_MISSING instead of a guess."""
-    pin_risk_sd: float = 0.5
+    pin_risk_sd: Annotated[float, "standard deviations"] = 0.5
     """Strike within this many standard deviations of the delivery price, on the last day: pin risk (C31)."""
     pin_risk_ms: int = 86_400_000
+    """Pin risk is said only in this time before the expiry: a day before it, half a deviation is many strikes wide."""
 
     audit: bool = True
     """At each ``time`` the row's numbers against the venue's and the European ones go to audit.v1 (C51)."""
@@ -85,7 +87,7 @@ class EngineSettings:
     clock_lead_ms: int = 2_000
     """An event time is believed up to this far past the last Clock (rule 2 of the log)."""
     priced_ms: int = 60_000
-    """Window of a Watermark's n_priced."""
+    """Window of a Watermark's n_priced: one round of ``time_ms``."""
     trade_memory_ms: int = 3_600_000
     """Trade numbers of an expired instrument are kept this long, so that late repeats stay repeats (rule 8)."""
     n_trade_intervals_max: int = 256

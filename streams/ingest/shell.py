@@ -182,7 +182,7 @@ async def _serve(
         await asyncio.gather(reader, ticker, return_exceptions=True)
 
 
-async def _main(settings: IngestSettings, bootstrap: str) -> None:
+async def _main(settings: IngestSettings, manners: channels.SessionSettings, bootstrap: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -203,7 +203,7 @@ async def _main(settings: IngestSettings, bootstrap: str) -> None:
         last_clock_ns=recovered.last_clock_ns,
     )
     clock = SteadyClock()
-    session_settings = settings.session()
+    session_settings = settings.session(manners)
     session = Session(session_settings)
     state = core.new_state(
         epoch,
@@ -225,6 +225,9 @@ async def _main(settings: IngestSettings, bootstrap: str) -> None:
     log.info("ingest_stopped", epoch=epoch)
 
 
-def run(settings: IngestSettings, bootstrap: str) -> None:
-    """Ingest until SIGINT or SIGTERM.  Raises IngestError (Superseded, DeliveryFailed) with a message for people."""
-    asyncio.run(_main(settings, bootstrap))
+def run(settings: IngestSettings, manners: channels.SessionSettings, bootstrap: str) -> None:
+    """Ingest until SIGINT or SIGTERM; ``manners`` as ``IngestSettings.session`` takes them.
+
+    Raises IngestError (Superseded, DeliveryFailed) with a message for people.
+    """
+    asyncio.run(_main(settings, manners, bootstrap))

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from websockets.asyncio.server import Server as WebsocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -22,14 +22,20 @@ PATH = "/ws/api/v2"
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Limits of the venue.  Sizes in bytes, times in seconds; queue_limit counts frames of one client."""
+    """Limits of the simulated venue, the true one's where it has them."""
 
-    queue_limit: int = 20_000
+    queue_limit: Annotated[int, "frames"] = 20_000
+    """That wait for one client; a slower one is cut off."""
     max_request_bytes: int = 32_768
-    max_channels_per_request: int = 500
-    max_connections_per_ip: int = 32
+    """Of a request; a larger one is refused."""
+    max_channels_per_request: Annotated[int, "channels"] = 500
+    """Of a subscribe request."""
+    max_connections_per_ip: Annotated[int, "connections"] = 32
+    """More are refused."""
     min_heartbeat_s: float = 10.0
+    """The venue's shortest."""
     close_timeout_s: float = 2.0
+    """To close a connection cleanly in."""
 
 
 class Server:

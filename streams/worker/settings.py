@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from streams import topics
 
@@ -16,15 +17,17 @@ class WorkerSettings:
     """Everything a worker is told.  Nothing here may change a byte of a result: that is what the engine's own settings do."""
 
     bootstrap: str = ""
-    worker_id: int = 0
+    """Kafka of this worker, host:port; empty: KAFKA_BOOTSTRAP, else the local broker."""
+    worker_id: Annotated[int, "id"] = 0
     """0 to 15; the static membership id is ``<group>-w00`` .. ``w15``, given by the supervisor."""
     namespace: str = ""
+    """Prefix of topics and groups; empty: the live venue's."""
     group: str = ""
     """Consumer group; empty: the namespace's own (``greekstream-workers``)."""
-    max_rows: int = 512
-    """Records a batch at most."""
+    max_rows: Annotated[int, "records"] = 512
+    """A batch at most: the bound on how long one kernel call holds back what comes after it."""
     checkpoint_s: float = 2.0
-    """Interval of a partition's checkpoints; partitions are staggered over it."""
+    """Interval of a partition's checkpoints, staggered over it: what a crash repeats, against bytes written."""
     history_minutes: int = 15
     """One checkpoint per so many minutes of log time is kept in the history, where a rewind starts."""
     cold_start_minutes: int = 65
@@ -32,6 +35,7 @@ class WorkerSettings:
     session_timeout_s: float = 10.0
     """After so long without a heartbeat the broker gives the partitions to others."""
     commit_s: float = 2.0
+    """Interval at which acknowledged offsets are committed; more often than checkpoints come says nothing new."""
     idle_s: float = 2.0
     """An owned partition without an event for so long is compared with the log's end, and filled from the log."""
     stop_within_s: float = 12.0
@@ -40,12 +44,13 @@ class WorkerSettings:
     """Interval of the worker's line of figures."""
     fold: str = "streams.worker.pricing:make"
     """``module:function`` that makes the pure core; tests put a checksum here."""
-    slow_share: float = 0.0
+    slow_share: Annotated[float, "fraction"] = 0.0
     """Tests only: share of kernel calls that are slowed down."""
     slow_s: float = 0.0
-    """Tests only: by how much at most, seconds."""
-    slow_seed: int = 0
-    parent_pid: int = 0
+    """Tests only: by how much at most."""
+    slow_seed: Annotated[int, "seed"] = 0
+    """Tests only: of the choice of those calls, so that a failure can be run again."""
+    parent_pid: Annotated[int, "process id"] = 0
     """The supervisor's pid; a worker whose parent is another one stops (where the kernel does not tell it)."""
     host: str = ""
     """Name in the results' ``host`` header; empty: the machine's."""

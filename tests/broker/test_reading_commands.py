@@ -220,6 +220,9 @@ def test_why_tells_the_reason_since_when_and_what_clears_it(commands: Commands, 
     assert bad.returncode == 0
     bad = commands.run("why", "nonsense")
     assert bad.returncode == 2 and "no instrument name" in bad.stderr
+    (found,) = commands.lines("why", "--statistics", "--json")
+    assert (found["n_standing"], found["n_listed"], found["n_priced"]) == (1, 160, 144)
+    assert found["reasons"][0]["by_series"] == [{"underlying": "BTC", "expiry": "27MAR26", "n": 1}]
 
 
 def test_audit_says_how_far_the_numbers_of_a_time_range_are_apart(commands: Commands, writer: ResultWriter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +60,15 @@ class Progress:
 
 def play(
     bootstrap: str, namespace: str, recording: Path, log_dir: Path, *, since: str | None, until: str | None, n_workers: int,
-    within_s: float,
+    within_s: float, ingest: Sequence[str] = (),
 ) -> tuple[float, int]:  # fmt: skip
-    """Run simulator, ingest and workers until the recording is through; returns (seconds, worker restarts)."""
+    """Run simulator, ingest (with these further arguments) and workers until the recording is through; (seconds, worker restarts)."""
     simulate = ["--recording", str(recording), "--speed", "max", "--linger", LINGER_S]
     simulate += ["--from", since] if since else []
     simulate += ["--until", until] if until else []
     started = time.monotonic()
-    with Stack(bootstrap, namespace, n_workers, log_dir, simulate, ["--clock", "venue", "--pressure", "wait"]) as stack:
+    ingest = ["--clock", "venue", "--pressure", "wait", *ingest]
+    with Stack(bootstrap, namespace, n_workers, log_dir, simulate, ingest) as stack:
         stack.start()
         deadline = started + within_s
         progress = Progress(bootstrap, namespace, started)

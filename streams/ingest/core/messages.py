@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from schemas import (
     Clock,
@@ -32,6 +32,7 @@ class CoreSettings:
     """Numbers of the rules.  Times in seconds or milliseconds as the names say."""
 
     currencies: tuple[str, ...] = ("BTC", "ETH")
+    """Settlement currencies, as ingest was told."""
     clock: str = "wall"
     """``wall``: a source in real time; in silence its last time runs on with our monotonic clock.  ``venue``: a source at any
     speed (a recording); only event times and its public/get_time move the clock."""
@@ -52,24 +53,29 @@ class CoreSettings:
     underlying_ms: int = 100
     """Rule on UnderlyingQuote: one record per this much exchange time and price index."""
     snapshot_every_s: int = 3_600
+    """Rule 1: one lies in the 65 minutes that a cold start folds."""
     snapshot_phase_s: int = 120
     """Hourly snapshots start this long after the full hour: clear of the expiry at 08:00."""
-    snapshot_chunk: int = 64
-    """Instruments of a snapshot written per step, so that a snapshot holds no live quote back."""
+    snapshot_chunk: Annotated[int, "instruments"] = 64
+    """Of a snapshot, written per step, so that a snapshot holds no live quote back."""
     requote_wait_s: float = 3.0
     """After a (re)connection the snapshot waits this long for the first tickers: only quotes seen again belong in it (rule 1)."""
     backfill_overlap_s: int = 60
+    """Trades are fetched from this long before the gap: the venue's times and ours differ, repeats are dropped."""
     backfill_timeout_s: float = 60.0
-    max_hole: int = 5_000
-    """Trades of one instrument asked for at most to close one hole."""
+    """After so long without an answer the gap is closed with what is there, and says what is missing."""
+    max_hole: Annotated[int, "trades"] = 5_000
+    """Of one instrument, asked for at most to close one hole."""
     mark_fill_s: float = 10.0
     """A mark from markprice.options makes a quote at most this often, and only for an option without a ticker on this connection."""
     status_every_s: float = 2.0
+    """How often feed.status.v1 gets a report."""
     time_request_s: float = 30.0
     """How often public/get_time measures the offset in real time; a source at any speed is asked whenever it is silent."""
-    max_waiting: int = 50_000
+    max_waiting: Annotated[int, "records"] = 50_000
     """Bound on held trades and instrument records; beyond it ingest stops rather than lose a trade."""
     feed: str = "deribit"
+    """Name of the feed in feed.status.v1."""
 
 
 # ---- in
