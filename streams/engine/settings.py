@@ -80,7 +80,7 @@ class EngineSettings:
 
     audit: bool = True
     """At each ``time`` the row's numbers against the venue's and the European ones go to audit.v1 (C51)."""
-    audit_engine_every: int = 16
+    audit_engine_every: Annotated[int, "times of an instrument"] = 16
     """... and once in so many of an instrument's ``time`` against the other engine's: QMC's closed form, the closed form's
     QMC.  One option in sixteen each minute costs little and has the whole chain every quarter of an hour.  0: never."""
 
