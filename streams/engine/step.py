@@ -12,7 +12,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.state import State
 from streams.engine.triggers import schedule_all
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 """Changes whenever a byte of a result may: a worker of another version opens a new epoch."""
 
 
