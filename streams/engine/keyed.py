@@ -219,7 +219,9 @@ def apply_instrument(
         state.by_index.get(inst.contract.price_index, {}).pop(name, None)
     steps = tuple(step for step in record.tick_size_steps if is_price(step.above_price) and is_price(step.tick_size))
     inst.contract = without_nonsense(state, record._replace(tick_size_steps=steps))
-    inst.facts, inst.contract_ns = facts_of(inst.contract), ts_ns
+    before, inst.facts, inst.contract_ns = inst.facts, facts_of(inst.contract), ts_ns
+    if before is not None and inst.facts != before._replace(is_open=inst.facts.is_open):
+        inst.has_solved = False  # its vols are those of another contract
     state.by_index.setdefault(record.price_index, {})[name] = inst
     note_expiry(state, inst)
     _mark_moved(state, inst)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from schemas import ForwardQuote, ForwardSource, Greeks, Reject, RowStatus, SigmaSource, Trigger, Watermark
+from schemas import ForwardQuote, ForwardSource, Greeks, OptionType, Reject, RowStatus, SigmaSource, Trigger, Watermark
 from streams.engine import EngineSettings, State, new_state, snapshot, step
 from streams.engine.triggers import phase_of
 from tests.logs import CALL, DAY_S, EXPIRIES, FORWARD, IDENTITY, NS, PUT, Log, future_of, ns, of_topic, rows
@@ -156,6 +158,17 @@ def test_intervals_and_thresholds_are_settings() -> None:
     assert not by_trigger[Trigger.MARK]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("time_ms", 0), ("underlying_grid_ms", -1), ("n_trade_intervals_max", 0), ("mark_change_ratio", -0.1),
+     ("sigma_gap", math.nan), ("rate", math.inf), ("carry", -11.0)],
+)  # fmt: skip
+def test_a_setting_that_no_log_could_be_folded_with_is_refused_at_once(name: str, value: float) -> None:
+    """C55: before the first record, with what would be right."""
+    with pytest.raises(ValueError, match=f"{name} .*: want a number of at least"):
+        EngineSettings(**{name: value})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("name", "is_pin_risk"), [("BTC-12APR23-30000-C", True), ("BTC-13APR23-30000-C", False)])
 def test_pin_risk_begins_a_day_before_expiry(name: str, is_pin_risk: bool) -> None:
     """C31: at the strike both; 1 h and 25 h to go.  The sd of the delivery price is there either way."""
@@ -208,14 +221,14 @@ def test_the_rejects_topic_and_the_counters_are_the_statistics() -> None:
 # ------------------------------------------------------------------ memory
 
 
-def day_of(log: Log, day: int, rolls: int) -> None:
+def day_of(log: Log, day: int) -> None:
     """Ten options that are listed, quoted, traded with holes, rejected, and expire within the day; forwards and fixings of theirs."""
     start, expiry_ns = day * DAY_S, ns(day * DAY_S + 20_000)
-    names = [f"BTC-D{day % rolls}X{day}-{30_000 + i}-C" for i in range(10)]
+    names = [f"BTC-D{day}-{30_000 + i}-C" for i in range(10)]
     log.clock(start)
     log.underlying(start, forwards=[ForwardQuote(expiry_ns, FORWARD, ForwardSource.SYNTHETIC, ns(start))])
     for i, name in enumerate(names):
-        log.contract(name, start, strike=FORWARD, option_type=1, expiry_ns=expiry_ns, snapshot_id=day)
+        log.contract(name, start, strike=FORWARD, option_type=OptionType.CALL, expiry_ns=expiry_ns, snapshot_id=day)
         log.quote(name, start, bid=0.0100, ask=0.0105, mark=None if i else 0.0102)
         for seq in range(0, 1_200, 2):
             if i == 0:
@@ -246,7 +259,7 @@ def test_the_state_does_not_grow_with_the_days() -> None:
     settings = EngineSettings(engine="closed_form")
     log, state, sizes, n_done = Log(), new_state(IDENTITY, settings), [], 0
     for day in range(7):
-        day_of(log, day, 2)
+        day_of(log, day)
         state, _ = step(state, log.located[n_done:], settings)
         n_done = len(log.records)
         sizes.append((containers(state), len(snapshot(state)) // 512))

@@ -65,6 +65,22 @@ def test_a_quote_that_could_not_be_priced_is_solved_as_soon_as_it_can_be() -> No
     assert row.sigma_age_ms == (row.ts_event_ns - ns(3.2)) / 1e6
 
 
+def test_a_contract_that_turns_out_to_be_another_is_solved_anew() -> None:
+    """C17, C42: the quote has not moved; the vol that it had under the other strike is none of this contract."""
+    log = Log().ready()
+    log.clock(1)
+    log.contract(at=1.5, is_snapshot=False, strike=30_500.0)
+    log.clocks(2, 70)
+    row = timed(log)[0]
+    at_s = (EXPIRIES["19APR23"] * NS - 449 * 4 * NS - ns(0)) / NS
+    solved = implied_vols(
+        price_usd=0.0325 * FORWARD, forward=FORWARD, strike=30_500.0, option_sign=1.0, payoff="inverse",
+        next_fixing_s=at_s, interval_s=4.0, n_fixings=450,
+    )  # fmt: skip
+    assert (row.strike, row.sigma_source) == (30_500.0, SigmaSource.BID_ASK_MID)
+    assert row.sigma_bid == pytest.approx(float(solved.sigma), rel=1e-9)
+
+
 def test_small_moves_of_a_bid_add_up() -> None:
     """E-59, E-70: compared with the bid of the last calculation; a tick is 0.0005."""
     log = Log().ready()
