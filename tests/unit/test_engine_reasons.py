@@ -226,6 +226,22 @@ def test_deep_options_are_bounded_by_their_own_payoff(name: str, premium: float,
     assert (row.sigma_bid is None) == (status in (RowStatus.BELOW_INTRINSIC, RowStatus.ABOVE_BOUND))
 
 
+def test_a_vol_that_says_nothing_is_no_vol_and_its_reason_names_every_price() -> None:
+    """C3, C28, N5: 60 % over a week is a total vol of 0.083, beyond the 0.05 allowed here."""
+    log = Log()
+    log.clock(0)
+    log.contract()
+    log.set(n_here=1)
+    log.quote()
+    strict = EngineSettings(total_vol_max=0.05)
+    row = rows(log.run(strict))[-1]
+    assert (row.status, row.sigma, row.price_usd) == (RowStatus.NO_SIGMA, None, None)
+    capped = RowStatus.CAPPED
+    assert (row.sigma_bid_status, row.sigma_ask_status, row.sigma_mark_status) == (capped, capped, capped)
+    detail = "no vol: bid CAPPED, ask CAPPED, mark CAPPED, last NO_QUOTE"
+    assert told(log, strict)[-1] == (RowStatus.NO_SIGMA, detail, "a quote with a usable price arrives")
+
+
 def test_a_wide_market_is_said_to_be_wide_and_the_mark_prices_it() -> None:
     """C30, N5: (0.0600 - 0.0100) / 0.0350."""
     log = Log().ready()
