@@ -44,8 +44,8 @@ bench: setup  ## figures, as JSON
 recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, through the whole path
 	$(BIN)/python -m tests.recorded --full
 
-chaos: setup  ## ten seeds of kills, stops, joins and restarts, of workers, broker and ingest, against the oracle
-	$(BIN)/python -m tests.chaos --seeds 10 --engine --ingest
+chaos: setup  ## ten seeds of kills, stops, joins and restarts, 1 -> 6 -> 3 workers, a full disk, against the oracle
+	$(BIN)/python -m tests.chaos --seeds 10 --engine --ingest --numbers --full-disk
 
 clean:  ## everything that setup and runs have made
 	-test -x $(BIN)/greekstream && $(BIN)/greekstream broker stop

@@ -39,7 +39,7 @@ class Market:
         self.draw = random.Random(seed)
         self.log = Log()
         self.at, self.index, self.sigma = start_s, 30_000.0, 0.6
-        self.last_clock = start_s
+        self.last_clock = self.began = start_s
         self.trade_seq = dict.fromkeys(OPTIONS, 100)
         self.snapshot_id = 0
         self.running: dict[str, list[float]] = {"btc_usd": [], "btc_usdc": []}
@@ -118,7 +118,8 @@ class Market:
             while WINDOW_START_S + 4 * (len(seen) + 1) <= min(second, WINDOW_START_S + 1_800):
                 seen.append(self.index)
                 at = WINDOW_START_S + 4 * len(seen)
-                if self.draw.random() < 0.95:
+                # The numbers are cumulative: of those from before the log's start its last one says all.
+                if at > self.began - 4 and self.draw.random() < 0.95:
                     self.log.fixing(at, expiry_ns, len(seen), sum(seen), price_index=price_index)
         self.log.clock(second)
 

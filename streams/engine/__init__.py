@@ -6,6 +6,7 @@ keyed        quotes, trades, contracts                 broadcasts   underlyings,
 triggers     one scheduler, in log time                jobs         work, with the inputs of its moment
 forwards     which forward, how old                    expiry, gaps, seqs   ends, outages, trade numbers
 inputs       what the pricers are given                audits       rows against venue, European, other engine
+refusals     why there can be no number
 solve        implied vols, one call per payoff         batch        solve, choose sigma, value
 rows         rows, rejects, watermarks                 measures     ages, spread, sd of the delivery price
 checkpoint   state <-> bytes                           settings     every threshold, with its reason

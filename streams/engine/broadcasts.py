@@ -175,8 +175,7 @@ def _complete(state: State, record: InstrumentSet, offset: int, settings: Engine
     """A cold engine becomes ready when it has seen the whole snapshot, and prices everything once."""
     counts = record.count_by_partition
     n_want = counts[state.partition] if state.partition < len(counts) else 0
-    n_seen = state.n_snapshot if record.snapshot_id == state.snapshot_id else 0
-    n_seen = max(n_seen, sum(1 for inst in state.instruments.values() if inst.contract is not None))
+    n_seen = len(state.snapshot_names) if record.snapshot_id == state.snapshot_id else 0
     if not state.is_ready:
         if not record.is_complete:
             state.waits_for = f"a complete InstrumentSet: snapshot {record.snapshot_id} says that it is not"
@@ -185,7 +184,7 @@ def _complete(state: State, record: InstrumentSet, offset: int, settings: Engine
                 f"a whole snapshot: {n_seen} of {n_want} instruments of snapshot {record.snapshot_id} were seen"
             )
         else:
-            state.is_ready, state.waits_for = True, ""
+            state.is_ready, state.waits_for, state.snapshot_names = True, "", {}
             schedule_all(state, settings)
             for name in sorted(state.instruments):
                 facts = state.instruments[name].facts

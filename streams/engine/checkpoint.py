@@ -16,20 +16,20 @@ from streams.engine.expiry import note_expiry
 from streams.engine.located import BadSnapshot, Identity
 from streams.engine.state import Fixings, Instrument, Point, Solved, State, Underlying, facts_of
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 LEVEL = 1
 """zlib level: the state is written every two seconds, a tenth of the size costs a few ms."""
 
 N = TypeVar("N", bound=tuple[Any, ...])
 
 _SCALARS = (
-    "offset", "log_time_ns", "clock_ns", "epoch", "seq", "is_ready", "snapshot_id", "n_snapshot", "waits_for",
+    "offset", "log_time_ns", "clock_ns", "epoch", "seq", "is_ready", "snapshot_id", "waits_for",
 )  # fmt: skip
 _INSTRUMENT = (
     "name", "contract_ns", "quote_ns", "changed_ns", "traded_ns", "last_price", "last_forward", "last_ns", "is_last_new",
-    "is_unseen", "is_cold", "has_solved", "calc_mark", "calc_last", "calc_forward", "mark_calc_ns", "due_mark_ns",
-    "sigma", "sigma_source", "sigma_ns", "sigma_last", "sigma_last_status", "reject", "reject_detail", "reject_clears",
-    "reject_ns", "good_ns",
+    "is_last_moved", "is_unseen", "is_cold", "has_solved", "calc_bid", "calc_ask", "calc_mark", "calc_last", "calc_forward",
+    "mark_calc_ns", "due_mark_ns", "sigma", "sigma_source", "sigma_ns", "sigma_last", "sigma_last_status", "reject",
+    "reject_detail", "reject_clears", "reject_ns", "good_ns",
 )  # fmt: skip
 _RECORDS = (OptionQuote, InstrumentState, FutureQuote, InstrumentSet, Greeks, Solved)
 
@@ -79,6 +79,7 @@ class _Keys(NamedTuple):
     counters: dict[str, int]
     pending: list[Any]
     cleared: list[str]
+    snapshot_names: list[str]
 
 
 def snapshot(state: State) -> bytes:
@@ -103,6 +104,7 @@ def snapshot(state: State) -> bytes:
         state.counters,
         list(state.pending.values()),
         list(state.cleared),
+        list(state.snapshot_names),
     )  # fmt: skip
     return zlib.compress(orjson.dumps(document, default=_listed), LEVEL)
 
@@ -138,6 +140,7 @@ def _state(keys: _Keys, identity: Identity) -> State:
         if row is not None:
             state.pending[row.instrument_name] = row
     state.cleared = dict.fromkeys(keys.cleared)
+    state.snapshot_names = dict.fromkeys(keys.snapshot_names)
     state.is_scheduled = False
     return state
 

@@ -59,7 +59,7 @@ def forward_of(
         return own
     if newest is not None and newest.ts_ns >= now_ns - settings.forward_known_ms * NS_PER_MS:
         return newest._replace(source=ForwardSource.LAST_KNOWN)
-    index = underlying.index if underlying is not None else None
+    index = index_of(inst, underlying)
     if index is not None and (newest is None or index.ts_ns > newest.ts_ns):
         source = ForwardSource.INDEX if index.ts_ns >= fresh_ns else ForwardSource.LAST_KNOWN
         return Forward(index.value, source, index.ts_ns)

@@ -8,20 +8,13 @@ from typing import NamedTuple
 from schemas import AuditKind, InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
 from streams.engine.forwards import Forward, at_index, forward_of, has_moved, index_of
 from streams.engine.located import Unreadable
+from streams.engine.refusals import Refusal, refusal_of
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
-from streams.engine.state import NOT_SOLVED, OPEN, Facts, Fixings, Instrument, Point, Solved, State
+from streams.engine.state import NOT_SOLVED, Facts, Fixings, Instrument, Point, Solved, State
 
 NO_FIXINGS = Fixings(0, 0, 0.0, 0)
 SOLVING = (Trigger.QUOTE, Trigger.MARK, Trigger.SNAPSHOT)
 """Triggers that solve implied vols; the others reprice at the sticky one."""
-
-
-class Refusal(NamedTuple):
-    """Why something cannot be priced, in words for people, and what would end it."""
-
-    status: RowStatus
-    detail: str
-    clears_when: str
 
 
 class Iv(NamedTuple):
@@ -163,45 +156,6 @@ def is_liquid(inst: Instrument, now_ns: int, settings: EngineSettings) -> bool:
     return (quote.ask - quote.bid) * 200.0 < settings.liquid_spread_pct * (quote.ask + quote.bid)
 
 
-def _refusal(
-    facts: Facts | None, inst: Instrument, forward: Forward | None, fixings: Fixings, now_ns: int, is_stale: bool,
-    settings: EngineSettings, is_trade: bool,
-) -> Refusal | None:  # fmt: skip
-    """First reason, in the order in which a person would ask, why no number can be made."""
-    contract = inst.contract
-    if contract is None or facts is None:
-        return Refusal(RowStatus.NO_CONTRACT, "no InstrumentState of this name yet", "its InstrumentState arrives")
-    if facts.rule is None:
-        return Refusal(
-            RowStatus.NO_CONTRACT, f"settlement rule {contract.settlement_rule!r} is not known", "an upgrade knows it"
-        )
-    if not is_trade:
-        if not facts.is_open:
-            return Refusal(RowStatus.NOT_OPEN, f"the instrument is {contract.status.name}", "its state is OPEN again")
-        if inst.quote is None:
-            return Refusal(RowStatus.NO_QUOTE, "no quote yet", "its first quote arrives")
-        if inst.quote.state not in OPEN:
-            return Refusal(RowStatus.NOT_OPEN, f"its quote says {inst.quote.state.name}", "a quote says OPEN again")
-    if forward is None:
-        where = "index" if facts.window_ns <= now_ns else "forward"
-        return Refusal(
-            RowStatus.NO_FORWARD, f"no {where} of {contract.price_index}", f"an UnderlyingQuote brings the {where}"
-        )
-    if now_ns >= facts.first_grid_ns and facts.interval_ns:
-        n_due = min((now_ns - facts.first_grid_ns) // facts.interval_ns + 1, facts.rule.n_fixings)
-        if n_due - fixings.n_fixed > settings.n_overdue_fixings_max:
-            detail = f"{n_due - fixings.n_fixed} grid points are past and have no fixing"
-            return Refusal(RowStatus.FIXING_MISSING, detail, "a SettlementFixing arrives")
-    if is_stale and settings.reject_stale and not is_trade:
-        detail = (
-            "quote lies before a feed gap"
-            if inst.is_unseen
-            else f"forward is {(now_ns - forward.ts_ns) // NS_PER_MS} ms old"
-        )
-        return Refusal(RowStatus.STALE_QUOTE, detail, "fresh input arrives")
-    return None
-
-
 def _made_ns(trade: OptionTrade | None, facts: Facts | None, now_ns: int) -> int:
     """The moment whose time to expiry counts: now; of a backfilled trade its own, while that lies before the window.
 
@@ -210,6 +164,25 @@ def _made_ns(trade: OptionTrade | None, facts: Facts | None, now_ns: int) -> int
     if trade is None or not trade.is_backfill or facts is None or trade.ts_event_ns >= facts.window_ns:
         return now_ns
     return min(now_ns, trade.ts_event_ns)
+
+
+def _is_last_fresh(inst: Instrument, forward: Forward | None, trigger: Trigger, settings: EngineSettings) -> bool:
+    """Whether the last trade is younger than the last move of the forward.  One that went and came back has moved, too.
+
+    Not noted on the underlying grid, whose points depend on the partition: no vol shall.
+    """
+    if inst.last_price is None or inst.is_last_moved or forward is None:
+        return False
+    is_moved = has_moved(inst.last_forward, forward.value, settings.underlying_move_ratio)
+    inst.is_last_moved = is_moved and trigger != Trigger.UNDERLYING
+    return not is_moved
+
+
+def _note_solve(inst: Instrument) -> None:
+    """Later quotes are compared with this one: slow drift adds up (E-59)."""
+    inst.has_solved, quote = True, inst.quote
+    if quote is not None:
+        inst.calc_bid, inst.calc_ask, inst.calc_mark, inst.calc_last = quote.bid, quote.ask, quote.mark, quote.last
 
 
 def option_job(
@@ -221,7 +194,7 @@ def option_job(
     underlying = state.underlyings.get(contract.price_index) if contract is not None else None
     forward: Forward | None = None
     index = index_of(inst, underlying)
-    fixings, next_fixing_s, is_last_fresh = NO_FIXINGS, 0.0, False
+    fixings, next_fixing_s = NO_FIXINGS, 0.0
     made_ns = _made_ns(trade, facts, now_ns)
     if facts is not None:
         forward = forward_of(facts, inst, underlying, now_ns, settings)
@@ -232,22 +205,19 @@ def option_job(
         next_fixing_s = (facts.first_grid_ns + fixings.n_fixed * facts.interval_ns - made_ns) / NS_PER_S
     stale_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
     is_stale = inst.is_unseen or (forward is not None and forward.ts_ns < stale_ns)
-    refusal = _refusal(facts, inst, forward, fixings, made_ns, is_stale, settings, trade is not None)
+    refusal = refusal_of(facts, inst, forward, fixings, made_ns, is_stale, settings, trade is not None)
+    is_last_fresh = _is_last_fresh(inst, forward, trigger, settings) if trade is None else False
     solves, last_price = False, None
     if refusal is None and forward is not None:
-        is_last_fresh = inst.last_price is not None and not has_moved(
-            inst.last_forward, forward.value, settings.underlying_move_ratio
-        )
         if trade is None:
             solves = trigger in SOLVING or not inst.has_solved
             inst.calc_forward = forward.value
         if solves:
-            inst.has_solved = True
-            inst.calc_mark, inst.calc_last = (
-                (inst.quote.mark, inst.quote.last) if inst.quote is not None else (None, None)
-            )
+            _note_solve(inst)
             if inst.is_last_new:
                 last_price, inst.is_last_new = inst.last_price, False
+    elif trigger in SOLVING:
+        inst.has_solved = False  # the next job that may solves this quote, whatever its trigger
     return Job(
         offset, now_ns, trigger, inst, contract, facts, inst.quote, inst.quote_ns, forward, index,
         underlying.dvol if underlying is not None else None,

@@ -12,8 +12,9 @@ from schemas import (
 from streams.engine import seqs
 from streams.engine.expiry import note_expiry
 from streams.engine.forwards import Forward, forward_of, has_moved, is_price
-from streams.engine.jobs import Item, Refusal, option_job
+from streams.engine.jobs import Item, option_job
 from streams.engine.measures import tick_at
+from streams.engine.refusals import Refusal
 from streams.engine.settings import NS_PER_MS, EngineSettings
 from streams.engine.state import Instrument, State, Underlying, facts_of
 from streams.engine.triggers import advance, arm_mark, schedule
@@ -72,11 +73,19 @@ def apply_quote(state: State, quote: OptionQuote, offset: int, settings: EngineS
     if is_new_last and not was_unseen and is_price(quote.last):
         forward = forward_of(inst.facts, inst, underlying, state.log_time_ns, settings) if inst.facts else None
         _note_last(inst, quote.last or 0.0, ts_ns, forward)
-    if not state.is_ready or (
-        inst.facts is not None and inst.facts.is_option and inst.facts.expiry_ns <= state.log_time_ns
-    ):
-        return
-    if is_changed:
+    if state.is_ready:
+        _price_quote(state, inst, quote, is_changed, offset, settings, out)
+
+
+def _price_quote(
+    state: State, inst: Instrument, quote: OptionQuote, is_changed: bool, offset: int, settings: EngineSettings,
+    out: list[Item],
+) -> None:  # fmt: skip
+    """``quote`` when the book has changed, has drifted from the last calculation's, or waits for one; else perhaps ``mark``."""
+    if inst.facts is not None and inst.facts.is_option and inst.facts.expiry_ns <= state.log_time_ns:
+        return  # expired: the next Clock says so, and no price is looked at
+    is_drifted = _tick_moved(inst, inst.calc_bid, quote.bid) or _tick_moved(inst, inst.calc_ask, quote.ask)
+    if is_changed or is_drifted or not inst.has_solved:
         out.append(option_job(state, inst, Trigger.QUOTE, state.log_time_ns, offset, settings))
     elif has_moved(inst.calc_mark, quote.mark, settings.mark_change_ratio) or has_moved(
         inst.calc_last, quote.last, settings.mark_change_ratio
@@ -119,7 +128,8 @@ def _mark_moved(state: State, inst: Instrument) -> Underlying | None:
 def _note_last(inst: Instrument, price: float, ts_ns: int, forward: Forward | None) -> None:
     """Keep a dated trade price with the forward of its moment, to be solved by the next solving calculation."""
     if ts_ns >= inst.last_ns and forward is not None:
-        inst.last_price, inst.last_ns, inst.last_forward, inst.is_last_new = price, ts_ns, forward.value, True
+        inst.last_price, inst.last_ns, inst.last_forward = price, ts_ns, forward.value
+        inst.is_last_new, inst.is_last_moved = True, False
 
 
 def apply_trade(state: State, trade: OptionTrade, offset: int, settings: EngineSettings, out: list[Item]) -> None:
@@ -183,10 +193,10 @@ def apply_instrument(
         state.count("superseded_records")
         return
     raise_epoch(state, record.ingest_epoch)
-    if record.is_snapshot and record.snapshot_id is not None:
+    if record.is_snapshot and record.snapshot_id is not None and not state.is_ready:
         if record.snapshot_id != state.snapshot_id:
-            state.snapshot_id, state.n_snapshot = record.snapshot_id, 0
-        state.n_snapshot += 1
+            state.snapshot_id, state.snapshot_names = record.snapshot_id, {}
+        state.snapshot_names[record.instrument_name] = None
     name = record.instrument_name
     if not is_contract(record):
         state.count("bad_records")
@@ -209,7 +219,9 @@ def apply_instrument(
         state.by_index.get(inst.contract.price_index, {}).pop(name, None)
     steps = tuple(step for step in record.tick_size_steps if is_price(step.above_price) and is_price(step.tick_size))
     inst.contract = without_nonsense(state, record._replace(tick_size_steps=steps))
-    inst.facts, inst.contract_ns = facts_of(inst.contract), ts_ns
+    before, inst.facts, inst.contract_ns = inst.facts, facts_of(inst.contract), ts_ns
+    if before is not None and inst.facts != before._replace(is_open=inst.facts.is_open):
+        inst.has_solved = False  # its vols are those of another contract
     state.by_index.setdefault(record.price_index, {})[name] = inst
     note_expiry(state, inst)
     _mark_moved(state, inst)

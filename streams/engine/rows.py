@@ -22,16 +22,18 @@ from schemas import (
     Trigger,
     Watermark,
 )
-from streams.engine.jobs import ClockDone, Dead, Expired, FutureJob, Item, Job, Refusal, SetDone
+from streams.engine.jobs import ClockDone, Dead, Expired, FutureJob, Item, Job, SetDone
 from streams.engine.located import Identity, Result, ResultRecord
 from streams.engine.measures import age_ms, settlement_sd_usd, spread_pct, times
 from streams.engine.measures import is_pin_risk as pin_risk
+from streams.engine.refusals import Refusal
 from streams.engine.settings import CONVENTION, NS_PER_MS, NS_PER_S, SECONDS_PER_YEAR, EngineSettings
 from streams.engine.solve import ROW_STATUS
 from streams.engine.state import NEVER, Instrument, State
 
 STD_ERROR = 2
 """Place of the standard error among a job's values."""
+NO_REFUSAL = Refusal(RowStatus.OK, "", "")
 NO_VALUES: tuple[float | None, ...] = (None,) * 23
 FUTURE_VALUES = (None, 1.0, *(0.0,) * 8, None, None, *(None,) * 9)
 """std_error, delta 1, gamma to roll_delta 0, no coin greeks, no twin; price_usd and price_coin come before."""
@@ -82,7 +84,7 @@ class Writer:
             return
         inst, values = job.inst, job.values
         refusal = job.refusal or self._outcome(job)
-        is_change = self._settle(inst, refusal, job.now_ns)
+        is_change = self._settle(inst, refusal, job)
         if refusal is not None and not is_change and job.trigger != Trigger.TIME:
             return  # nothing new to say until its time trigger
         if refusal is None:
@@ -116,13 +118,19 @@ class Writer:
             return Refusal(status, f"the pricer says {status.name}", "its inputs change")
         return None
 
-    def _settle(self, inst: Instrument, refusal: Refusal | None, now_ns: int) -> bool:
-        """Keep the standing reject; True when its status has changed."""
-        status = RowStatus.OK if refusal is None else refusal.status
-        if status == inst.reject:
+    def _settle(self, inst: Instrument, refusal: Refusal | None, job: Job | FutureJob) -> bool:
+        """Keep the standing reject; True when there is something new to tell.
+
+        That is another status or another reason for it (``clears_when`` tells reasons apart), and at the time trigger another
+        detail: details carry ages and counts, which would be news with every quote.
+        """
+        status, detail, clears = refusal or NO_REFUSAL
+        is_new = (status, clears) != (inst.reject, inst.reject_clears)
+        if not is_new and not (job.trigger == Trigger.TIME and detail != inst.reject_detail):
             return False
-        inst.reject, inst.reject_ns = status, now_ns
-        inst.reject_detail, inst.reject_clears = ("", "") if refusal is None else (refusal.detail, refusal.clears_when)
+        if status != inst.reject:
+            inst.reject_ns = job.now_ns
+        inst.reject, inst.reject_detail, inst.reject_clears = status, detail, clears
         return True
 
     def _tell(self, inst: Instrument, refusal: Refusal | None, is_change: bool, now_ns: int) -> None:
@@ -222,7 +230,7 @@ class Writer:
 
     def _future(self, job: FutureJob) -> None:
         inst = job.inst
-        is_change = self._settle(inst, job.refusal, job.now_ns)
+        is_change = self._settle(inst, job.refusal, job)
         if job.refusal is not None and not is_change and job.trigger != Trigger.TIME:
             return
         if job.refusal is None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 from pricers import LIVE_ENGINES
-from streams.engine.terms import table_of
+from streams.engine.terms import LARGEST, table_of
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 SECONDS_PER_YEAR = 31_536_000.0
 """365 days of 86 400 s: the venue's year (DEFINITIONS, Facts: 365.25 does not fit)."""
 CONVENTION = "usd-per-coin/forward/act365"
+
+
+LEAST = {"time_ms": 1, "underlying_grid_ms": 1, "n_trade_intervals_max": 1, "rate": -LARGEST, "carry": -LARGEST}
+"""Periods are divided by, a list of one hole has one interval; everything else may be 0."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,9 @@ class EngineSettings:
         """Raises ValueError with what would be right, before the first record instead of at it."""
         if self.engine not in LIVE_ENGINES:
             raise ValueError(f"engine {self.engine!r}: want one of {', '.join(LIVE_ENGINES)}")
-        if self.audit_engine_every < 0:
-            raise ValueError(f"audit_engine_every {self.audit_engine_every}: want 0 (never) or more")
         table_of(self.rates)
         table_of(self.carries)
+        for field in fields(self):
+            value, least = getattr(self, field.name), LEAST.get(field.name, 0)
+            if isinstance(value, int | float) and not least <= value < math.inf:
+                raise ValueError(f"{field.name} {value}: want a number of at least {least}")

@@ -68,17 +68,23 @@ def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -
     rule, fixings = facts.rule, job.fixings
     tail = (float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum)
 
-    def add(slot: int, price: float, at: float, next_fixing_s: float) -> None:
+    def add(slot: int, price: float, at: float, next_fixing_s: float, known: tuple[float, ...] = tail) -> None:
         unit = at if facts.is_inverse else 1.0
         priced_at = (price * unit, at, facts.strike, facts.sign, next_fixing_s)
-        out.add(job, slot, priced_at, tail, tick_at(contract, price) * unit)
+        out.add(job, slot, priced_at, known, tick_at(contract, price) * unit)
 
     if job.trade is not None:
         if job.trade.price > 0.0:
             add(LAST, job.trade.price, forward.value, job.next_fixing_s)
+        elif job.trade.price < 0.0:
+            job.ivs[LAST] = BAD
         return
     if job.last_price is not None:
-        add(LAST, job.last_price, job.last_forward, job.next_fixing_s)
+        if job.last_ns < facts.window_ns:  # with the time that was left when it was made, and nothing fixed
+            left_s = (facts.first_grid_ns - job.last_ns) / NS_PER_S
+            add(LAST, job.last_price, job.last_forward, left_s, (tail[0], tail[1], 0, 0.0))
+        else:
+            add(LAST, job.last_price, job.last_forward, job.next_fixing_s)
     quote = job.quote
     if quote is None:
         return
@@ -99,6 +105,8 @@ def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -
         else:
             unit = recovered[1] if facts.is_inverse else 1.0
             out.add(job, MARK, recovered, tail, tick_at(contract, mark) * unit)
+    elif mark is not None and mark < 0.0:
+        job.ivs[MARK] = BAD
 
 
 def _moment_of(quote: OptionQuote, job: Job, facts: Facts, forward: Forward) -> tuple[float, float]:

@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     expiry_ns: int
     """NEVER for a perpetual."""
     rule: SettlementRule | None
-    """None: no option, or a rule that this build does not know."""
+    """None: no option, or a settlement rule or an exercise style that this build does not know."""
     interval_ns: int
     first_grid_ns: int
     """Grid point 1 of the settlement window."""
@@ -58,10 +58,15 @@ OPEN = (InstrumentStatus.UNKNOWN, InstrumentStatus.STARTED, InstrumentStatus.OPE
 """States in which an instrument trades; UNKNOWN is a word of the venue that we do not know yet."""
 
 
+EXERCISE_STYLE = "european"
+"""The only one that this engine prices (E-74): another one is no reason to price it as if it were this."""
+
+
 def facts_of(contract: InstrumentState) -> Facts:
     is_option = contract.kind == Kind.OPTION
+    is_european = contract.exercise_style == EXERCISE_STYLE
     expiry_ns = NEVER if contract.expiry_ns is None else contract.expiry_ns
-    rule = RULES.get(contract.settlement_rule) if is_option else None
+    rule = RULES.get(contract.settlement_rule) if is_option and is_european else None
     interval_ns = round(rule.interval_s * NS_PER_S) if rule else 0
     n_fixings = rule.n_fixings if rule else 0
     return Facts(
@@ -114,11 +119,15 @@ class Instrument:
     last_ns: int = NEVER
     is_last_new: bool = False
     """last_price has not been solved yet."""
+    is_last_moved: bool = False
+    """A calculation has met another forward since: the vol of last_price is no source any more, wherever the forward goes."""
     is_unseen: bool = False
     """A feed gap ended after the quote: stale until seen again."""
     is_cold: bool = True
     has_solved: bool = False
-    """A solve has been asked for with all its inputs there."""
+    """The newest quote that a solving trigger met has been solved; False while it was refused."""
+    calc_bid: float | None = None
+    calc_ask: float | None = None
     calc_mark: float | None = None
     calc_last: float | None = None
     calc_forward: float = 0.0
@@ -187,8 +196,8 @@ class State:
     seq: int = -1
     is_ready: bool = False
     snapshot_id: int = -1
-    n_snapshot: int = 0
-    """Instruments seen of the snapshot being written."""
+    snapshot_names: dict[str, None] = field(default_factory=dict)
+    """Instruments seen of the snapshot being written, each once; empty when ready."""
     pending_set: InstrumentSet | None = None
     """An InstrumentSet met before the first Clock."""
     waits_for: str = "the first Clock"

@@ -42,7 +42,7 @@ def raise_epoch(state: State, epoch: int) -> None:
     """A higher epoch starts its own count of broadcasts and of snapshots."""
     if epoch > state.epoch:
         state.epoch, state.seq = epoch, -1
-        state.snapshot_id, state.n_snapshot = -1, 0
+        state.snapshot_id, state.snapshot_names = -1, {}
 
 
 def without_nonsense(state: State, record: R) -> R:

@@ -107,7 +107,7 @@ class Worker:
     """One process's worth of partitions."""
 
     def __init__(self, settings: WorkerSettings, maker: FoldMaker, data_dir: Path) -> None:
-        self.settings = settings
+        self.settings, self.maker = settings, maker
         self.log = structlog.get_logger().bind(worker=settings.worker_id)
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[BaseException] = self._loop.create_future()
@@ -275,6 +275,7 @@ class Worker:
                 filled=self.restorer.n_filled,
                 **asdict(self.work.counts),
                 **self.latencies.take(),
+                **self.maker.statistics(),
             )
             last_s, last_rows = now_s, rows
 

@@ -72,6 +72,10 @@ class FoldMaker(Protocol):
         """Compile and run every kernel once, so that the first batch does not pay for it."""
         ...
 
+    def statistics(self) -> dict[str, dict[str, int]]:
+        """What the folds of this process have counted, for the worker's line of figures; read from another thread."""
+        ...
+
 
 def load_maker(path: str, *, bootstrap: str, namespace: str) -> FoldMaker:
     """The maker named ``module:function``; the function is called with ``bootstrap`` and ``namespace``."""

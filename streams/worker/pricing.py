@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +49,24 @@ def cpu_features() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """Statistics of a process since its start: rows by status, and records that were not applied as they came, by reason (C28, C29)."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    """A row that goes to ``latest`` as well counts once."""
+    records: Counter[str] = field(default_factory=Counter)
+
+    def take(self, before: Mapping[str, int], after: Mapping[str, int], results: Sequence[engine.Result]) -> None:
+        """A step's results, and the state's counters before and after it.  Called in the kernel thread."""
+        for result in results:
+            if result.topic == "greeks" and isinstance(result.record, schemas.Greeks):
+                self.rows[result.record.status.name] += 1
+        for reason, n in after.items():
+            if n > before.get(reason, 0):
+                self.records[reason] += n - before.get(reason, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class PricingFold:
     """The fold of one partition."""
 
@@ -55,6 +74,7 @@ class PricingFold:
     settings: EngineSettings
     resolve: Any
     framing: schemas.Framing
+    counts: Counts = field(compare=False)
 
     def new_state(self) -> State:
         return engine.new_state(self.identity, self.settings)
@@ -68,7 +88,9 @@ class PricingFold:
             return Located(raw.offset, Unreadable(type(error).__name__, str(error), payload[:MAX_PAYLOAD]))
 
     def step(self, state: State, records: Sequence[RawRecord]) -> tuple[State, list[Outgoing]]:
+        before = dict(state.counters)
         state, results = engine.step(state, [self._located(raw) for raw in records], self.settings)
+        self.counts.take(before, state.counters, results)
         return state, self._encoded(results)
 
     def _encoded(self, results: Sequence[engine.Result]) -> list[Outgoing]:
@@ -108,6 +130,7 @@ class PricingMaker:
     namespace: str
     resolve: Any
     wire: registry.Wire = registry.SINGLE
+    counts: Counts = field(default_factory=Counts, compare=False)
 
     @cached_property
     def identity(self) -> folds.Identity:
@@ -121,12 +144,15 @@ class PricingMaker:
         identity = engine.Identity(
             partition, log_id, ours.settings_hash, ours.engine_version, ours.cpu_features, self.wire.name, where
         )
-        return PricingFold(identity, self.settings, self.resolve, self.wire.framing)
+        return PricingFold(identity, self.settings, self.resolve, self.wire.framing, self.counts)
 
     def warm_up(self) -> None:
         import pricers
 
         pricers.warm_up()
+
+    def statistics(self) -> dict[str, dict[str, int]]:
+        return {"rows_by_status": dict(self.counts.rows), "records_by_reason": dict(self.counts.records)}
 
 
 def make(bootstrap: str, namespace: str, settings: EngineSettings | None = None) -> PricingMaker:

@@ -154,7 +154,7 @@ def moved(n_options: int, settings: EngineSettings) -> tuple[bytes, list[Any]]:
 
 @pytest.mark.parametrize("engine", ["closed_form", "qmc"])
 def test_one_spot_move_of_a_thousand_options(benchmark: Any, engine: str) -> None:
-    """``step`` from the moved forward to the last of the rows it makes."""
+    """``step`` from the moved forward to the last of the rows it makes (N4: under a second)."""
     settings = EngineSettings(engine=engine)
     state, records = moved(1_000, settings)
     answers: list[int] = []
@@ -167,4 +167,5 @@ def test_one_spot_move_of_a_thousand_options(benchmark: Any, engine: str) -> Non
 
     benchmark.pedantic(move, setup=fresh, rounds=20, warmup_rounds=2)
     assert min(answers) >= 1_000
+    assert benchmark.stats["max"] < 1.0
     benchmark.extra_info.update(rows=answers[-1], us_per_row=1e6 * benchmark.stats["median"] / answers[-1])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import fastavro
 import pytest
+from confluent_kafka import TopicPartition
 
 import schemas
 from schemas import Greeks, TradeGreeks
@@ -60,6 +61,27 @@ def test_the_whole_chain_at_once_and_then_the_stream_without_a_gap(
         seen_in_chain = chain[CALL].source_offset
         assert seen_in_chain in (3, 4)
         assert streamed == list(range(seen_in_chain + 1, 105))
+
+
+def test_a_reader_too_slow_for_the_retention_counts_what_it_missed(
+    bootstrap: str, namespace: str, writer: ResultWriter
+) -> None:
+    """The table is whole again with the next rows; the stream has a gap, and says how long it is."""
+    partition = partition_of(CALL)
+    writer.write(greeks(CALL, offset=1))
+    writer.flush()
+    with Reader(bootstrap, namespace) as reader:
+        assert set(reader.chain()) == {CALL}
+        reader._consumer.pause([TopicPartition(reader.topic_name, partition)])  # a consumer that has other things to do
+        for offset in range(2, 12):
+            writer.write(greeks(CALL, START_NS + offset * NS, offset=offset))
+        writer.flush()
+        trimmed = TopicPartition(reader.topic_name, partition, 7)  # offsets 1 to 6 of the topic are gone
+        kafka.admin(bootstrap).delete_records([trimmed])[trimmed].result(20)
+        assert reader.n_missed == 0
+        reader._consumer.resume([TopicPartition(reader.topic_name, partition)])
+        assert [row.source_offset for row in drained(reader, n=4)] == [8, 9, 10, 11]
+        assert reader.n_missed == 6
 
 
 def test_the_window_is_65_seconds_before_each_partitions_own_newest_record(

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from streams import kafka
-from tests.chaos import harness, ingest_run, schedule
+from tests.chaos import full_disk, harness, ingest_run, schedule
 from tests.chaos.broker import own_broker
 
 HEADER = "seed   records events restarts published repeats missing differ states caught_up_s dropped abandoned holes"
@@ -34,6 +34,15 @@ def attack_ingest(bootstrap: str, folder: Path, seed: int) -> bool:
     return outcome.is_right
 
 
+def attack_numbers(bootstrap: str, folder: Path, seed: int) -> bool:
+    """1 -> 6 -> 3 workers on the real engine, printed; whether it is right, and six have worked."""
+    plan = harness.Plan(seed, 90.0, 150.0, n_workers=1, fold=harness.PRICING, events=schedule.ONE_SIX_THREE)
+    outcome = harness.run(bootstrap, plan, folder)
+    print(line(seed, outcome), flush=True)
+    print(f"     1 -> 6 -> 3 workers: records worked off by each {outcome.rows_by_worker}", flush=True)
+    return outcome.is_right and sum(n > 0 for n in outcome.rows_by_worker.values()) == 6
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="how many runs")
@@ -45,6 +54,8 @@ def main() -> int:
     parser.add_argument("--fold", default=harness.CHECKSUM, help="module:function of the fold; default: a checksum")
     parser.add_argument("--engine", action="store_true", help=f"the real engine: --fold {harness.PRICING}")
     parser.add_argument("--ingest", action="store_true", help="and, for each seed, a run in which ingest is the target")
+    parser.add_argument("--numbers", action="store_true", help="and, once, a run in which 1 worker becomes 6, and 3")
+    parser.add_argument("--full-disk", action="store_true", help="and, once, a run in which the broker's disk is full")
     options = parser.parse_args()
     n_wrong = 0
     print(HEADER, flush=True)
@@ -76,6 +87,10 @@ def main() -> int:
                 )
             if options.ingest:
                 n_wrong += not attack_ingest(broker.bootstrap, Path(folder), seed)
+        if options.numbers:
+            n_wrong += not attack_numbers(broker.bootstrap, Path(folder), options.first)
+    if options.full_disk:
+        n_wrong += full_disk.run(options.first) not in (0, full_disk.SKIPPED)
     return 1 if n_wrong else 0
 
 

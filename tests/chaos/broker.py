@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,9 @@ from pathlib import Path
 from streams import settings
 from streams.broker import BrokerSettings, LocalBroker
 from streams.processes import wait_until
+
+SMALL_DISK, BLOCK = 256 * 1024 * 1024, 64 * 1024
+"""Bytes: of a disk that a run may fill, and of a write."""
 
 
 class Breakable:
@@ -25,6 +30,7 @@ class Breakable:
             dies_with_parent=True,
         )
         self.bootstrap = self._broker.start()
+        self._ballast, self.n_full_disks = folder / "ballast", 0
 
     def restart(self, *, is_killed: bool) -> None:
         """End it, by SIGKILL or in an orderly way, and wait until it answers again."""
@@ -37,6 +43,22 @@ class Breakable:
             self._broker.stop()
         address = self._broker.start()
         assert address == self.bootstrap, f"the broker came back at {address}, clients know {self.bootstrap}"
+
+    def fill_disk(self) -> None:
+        """Leave no byte on the disk of its data, as another program may.  Only ever on a small one (``small_disk``)."""
+        assert shutil.disk_usage(self._broker.data_dir).total <= SMALL_DISK, "this disk is not ours to fill"
+        with contextlib.suppress(OSError), self._ballast.open("ab", buffering=0) as file:
+            while file.write(bytes(BLOCK)) == BLOCK:
+                pass
+
+    def free_disk(self) -> None:
+        """Make room again, and start the broker, which has ended: its only log folder had failed."""
+        assert wait_until(lambda: self._broker.status().pid is None, within_s=30.0), (
+            "a full disk did not end the broker"
+        )
+        self.n_full_disks += 1
+        self._ballast.unlink()
+        assert self._broker.start() == self.bootstrap
 
     def close(self) -> None:
         self._broker.stop()

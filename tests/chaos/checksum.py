@@ -57,6 +57,9 @@ class ChecksumMaker:
     def fold(self, partition: int, log_id: str) -> ChecksumFold:
         return ChecksumFold()
 
+    def statistics(self) -> dict[str, dict[str, int]]:
+        return {}
+
     def warm_up(self) -> None:
         return None
 

@@ -29,6 +29,7 @@ class Fleet:
         self._namespace, self._log_dir = namespace, log_dir
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: dict[int, float] = {}
+        self._retired: list[subprocess.Popen[bytes]] = []
         self.n_restarts = 0
         self.unexpected_ends: list[tuple[int, int]] = []
         self._expected: set[int] = set()
@@ -40,7 +41,7 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._processes.values():
+        for process in [*self._processes.values(), *self._retired]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -74,6 +75,12 @@ class Fleet:
 
     def terminate(self, worker_id: int) -> None:
         self._signal(worker_id, signal.SIGTERM)
+
+    def retire(self, worker_id: int) -> None:
+        """An orderly stop for good: nobody starts it again.  Its partitions are its own for a session timeout (static membership)."""
+        self.terminate(worker_id)
+        self._retired.append(self._processes.pop(worker_id))
+        self._expected.discard(worker_id)
 
     def freeze(self, worker_id: int, for_s: float) -> None:
         """SIGSTOP now, SIGCONT by ``tend`` when the time is over."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ class Plan:
     is_slow: bool = False
     settle_s: float = 90.0
     broker: Any = None
-    """Something with ``kill()`` and ``restart()``, when the run may break its broker."""
+    """A ``Breakable``, when the run may break its broker."""
+    events: Sequence[schedule.Event] = ()
+    """What happens, instead of what the seed draws."""
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Outcome:
     abandoned: int
     holes: int
     rss_mb: dict[int, float]
+    rows_by_worker: dict[int, int]
     log_tail: str
 
     @property
@@ -86,7 +89,9 @@ def _run_in(bootstrap: str, namespace: str, plan: Plan, fleet: Fleet, maker: Fol
         fleet.start(worker_id)
     opened = wait_until(lambda: _n_checkpointed(fleet) == N_PARTITIONS, within_s=60.0, every_s=0.1)
     assert opened, f"the workers did not open every partition\n{fleet.tail()}"
-    events = schedule.draw(plan.seed, plan.duration_s, plan.n_events, can_break_broker=plan.broker is not None)
+    events = list(plan.events) or schedule.draw(
+        plan.seed, plan.duration_s, plan.n_events, can_break_broker=plan.broker is not None
+    )
     n_records = _write_under_fire(bootstrap, namespace, plan, events, fleet)
     began = time.monotonic()
     reader = LogReader(bootstrap)
@@ -106,16 +111,21 @@ def _run_in(bootstrap: str, namespace: str, plan: Plan, fleet: Fleet, maker: Fol
         _peak(lines, "abandoned"),
         _peak(lines, "holes"),
         sizes,
+        _peaks(lines, "rows"),
         fleet.tail(),
     )
 
 
-def _peak(lines: list[dict[str, Any]], name: str) -> int:
-    """Sum over the workers of the highest count that each has reported (a lower bound: a kill cuts the last report)."""
+def _peaks(lines: list[dict[str, Any]], name: str) -> dict[int, int]:
+    """By worker the highest count that it has reported (a lower bound: a kill cuts the last report)."""
     highest: dict[int, int] = {}
     for line in lines:
         highest[line["worker"]] = max(highest.get(line["worker"], 0), line[name])
-    return sum(highest.values())
+    return highest
+
+
+def _peak(lines: list[dict[str, Any]], name: str) -> int:
+    return sum(_peaks(lines, name).values())
 
 
 def _n_checkpointed(fleet: Fleet) -> int:
@@ -178,6 +188,12 @@ def _happen(event: schedule.Event, fleet: Fleet, plan: Plan, next_id: int) -> in
         fleet.freeze(worker_id, schedule.PAUSE_S)
     elif event.kind == "freeze":
         fleet.freeze(worker_id, schedule.FREEZE_S)
+    elif event.kind == "retire":
+        fleet.retire(worker_id)
+    elif event.kind == "fill_disk":
+        plan.broker.fill_disk()
+    elif event.kind == "free_disk":
+        plan.broker.free_disk()
     elif event.kind == "join":
         fleet.start(next_id)
         return next_id + 1

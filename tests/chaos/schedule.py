@@ -13,15 +13,18 @@ FREEZE_S = 14.0
 """Past the session timeout of 10 s: the partitions go to others, and the worker wakes up as a ghost."""
 
 
+OF_ALL = ("join", "broker_kill", "broker_term", "fill_disk", "free_disk")
+
+
 class Event(NamedTuple):
-    """``worker``: which of the running ones (modulo their number); ignored by joins and the broker."""
+    """``worker``: which of the running ones (modulo their number); ignored by what is done to no one worker (``OF_ALL``)."""
 
     at_s: float
     kind: str
     worker: int
 
     def __str__(self) -> str:
-        return f"{self.at_s:5.1f}s {self.kind}{'' if self.kind in ('join', 'broker_kill', 'broker_term') else f' {self.worker}'}"
+        return f"{self.at_s:5.1f}s {self.kind}{'' if self.kind in OF_ALL else f' {self.worker}'}"
 
 
 def draw(seed: int, duration_s: float, n_events: int, *, can_break_broker: bool) -> list[Event]:
@@ -40,6 +43,15 @@ def draw(seed: int, duration_s: float, n_events: int, *, can_break_broker: bool)
     rng.shuffle(kinds)
     times = sorted(rng.uniform(4.0, duration_s) for _ in kinds)
     return [Event(round(at_s, 1), kind, rng.randrange(8)) for at_s, kind in zip(times, kinds, strict=True)]
+
+
+ONE_SIX_THREE = (
+    *(Event(2.0 + i, "join", 0) for i in range(5)),
+    *(Event(65.0 + 2 * i, "retire", 5 - i) for i in range(3)),
+)
+"""1 -> 6 -> 3 workers, for runs of a minute and a half: on two cores five workers need most of it to come up."""
+FULL_DISK = (Event(6.0, "fill_disk", 0), Event(10.0, "kill", 0), Event(20.0, "free_disk", 0))
+"""The broker's disk is full for 14 s; a worker dies meanwhile."""
 
 
 def as_text(events: Sequence[Event]) -> str:

@@ -24,7 +24,7 @@ from tests.synthetic_log import everything
 SETTINGS = EngineSettings(
     audit_engine_every=3
 )  # a log is minutes long: all of an option's turns but one would lie beyond it
-N_RECORDS = 3_000
+N_RECORDS = 2_200
 
 
 def as_bytes(results: Sequence[Result]) -> list[tuple[Any, ...]]:
@@ -96,7 +96,7 @@ def test_any_cut_into_batches_gives_the_same_bytes_in_the_same_order(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_restoring_after_each_record_gives_what_all_in_one_give(seed: int) -> None:
-    log = everything(seed, 700, start_s=3_560.0)
+    log = everything(seed, 300, start_s=3_590.0)
     whole, state = fold(log, [])
     restored, last = fold(log, range(len(log.records)), is_restored=True)
     assert as_bytes(restored) == as_bytes(whole)
@@ -118,7 +118,7 @@ def test_restoring_at_every_cut_and_delivering_records_again_changes_nothing(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_field_of_the_state_comes_back(seed: int) -> None:
-    """Field by field, so that one which is forgotten, and seldom matters, is found; timers follow from the rest."""
+    """C16: field by field, so that one which is forgotten, and seldom matters, is found; timers follow from the rest."""
     log = everything(seed, 1_500)
     state = new_state(log.identity, SETTINGS)
     for first in range(0, len(log.records), 50):

@@ -187,7 +187,7 @@ def test_the_forward_is_the_first_fresh_one_of_its_order(
     log.contract()
     log.set(n_here=1)
     forwards_at(log, 0.5, **values)
-    log.quote(at=1.0, underlying_price=own)
+    log.quote(at=1.0, underlying_price=own, index_price=None)
     row = rows(log.run())[-1]
     assert (row.forward, row.forward_source) == (want, source)
 

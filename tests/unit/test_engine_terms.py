@@ -1,4 +1,4 @@
-"""Rate and carry by underlying and expiry, from the settings to the row (C35)."""
+"""Rate and carry by underlying and expiry, from the settings to the row (C35, C37, E-60, E-74)."""
 
 from __future__ import annotations
 
