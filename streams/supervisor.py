@@ -18,10 +18,18 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from streams import supervisor_readouts
+from streams.metrics import Page, port_of_ingest, port_of_worker
 from streams.processes import die_with_parent
+from streams.vitals import Vitals
 
 MAX_ID = 15
 TICK_S = 0.05
+LOOK_S = 1.0
+KILL_AFTER_S = 5.0
+"""What the watchdog has given up gets so long for its checkpoints; a process that is stopped hears no SIGTERM at all."""
+REPORT_FD = "GREEKSTREAM_WORKER_REPORT_FD"
+METRICS_PORT = "GREEKSTREAM_METRICS_PORT"
 EXIT_SUPERSEDED = 66
 """Of an ingest that saw a higher claim: starting it again would take the claim back, and so on without end."""
 
@@ -58,9 +66,17 @@ class Slot:
     final: tuple[int, ...] = ()
     """Exit statuses after which it is not started again."""
     is_over: bool = False
+    reports: bool = False
+    """A worker: it reports through a pipe, and the watchdog follows it."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Of this child alone."""
+    n_watchdog: int = 0
+    """Times that the watchdog has ended it."""
+    kill_due_s: float | None = None
+    """When to kill it, if the watchdog's SIGTERM has not ended it by then."""
 
     def started(self, now_s: float) -> None:
-        self.started_s, self.due_s = now_s, None
+        self.started_s, self.due_s, self.kill_due_s = now_s, None, None
 
     def died(self, now_s: float, backoff: Backoff, status: int = 1) -> float | None:
         """Note a death; the seconds until the restart, None if that was the last."""
@@ -97,7 +113,8 @@ class Supervisor:
     """Runs its slots until told to stop.
 
     Parameters: ``slots``; ``environ`` added to the children's; ``stop_within_s`` after which those that still run are
-    killed by their pids; ``command`` before a slot's arguments.
+    killed by their pids; ``command`` before a slot's arguments; ``vitals`` of the workers, with the watchdog in them;
+    ``page`` that gets figures every second.
     """
 
     slots: Sequence[Slot]
@@ -106,11 +123,14 @@ class Supervisor:
     stop_within_s: float = 15.0
     command: Sequence[str] = (sys.executable, "-m", "streams.cli")
     clock: Callable[[], float] = time.monotonic
+    vitals: Vitals | None = None
+    page: Page[supervisor_readouts.Figures] | None = None
 
     def __post_init__(self) -> None:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._log = structlog.get_logger()
         self._n_signals = 0
+        self._look_due_s = 0.0
 
     def ask_to_stop(self, *_: object) -> None:
         """A signal handler: once asks all to stop, twice kills them."""
@@ -129,6 +149,7 @@ class Supervisor:
                 self._start_due()
                 time.sleep(TICK_S)
                 self._note_deaths()
+                self._look()
         finally:
             n_killed = self.stop()
         return 1 if n_killed else 0
@@ -141,16 +162,51 @@ class Supervisor:
                 event = "worker_restarted" if slot.n_restarts else "worker_started"
                 self._log.info(event, name=slot.name, pid=process.pid, restarts=slot.n_restarts)
 
+    def _look(self) -> None:
+        """Once a second: the workers' reports, the watchdog's verdicts, and our own page."""
+        now_s = self.clock()
+        if now_s < self._look_due_s:
+            return
+        self._look_due_s = now_s + LOOK_S
+        running = {slot.name: slot for slot in self.slots if slot.due_s is None and not slot.is_over}
+        for name, why in self.vitals.dead(running) if self.vitals is not None else ():
+            if running[name].kill_due_s is None:
+                self._end(running[name], why)
+        for slot in running.values():
+            if slot.kill_due_s is not None and slot.kill_due_s <= now_s:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._processes[slot.name].pid, signal.SIGKILL)
+        if self.page is not None:
+            self.page.put(tuple(self._child(slot, slot.name in running) for slot in self.slots))
+
+    def _end(self, slot: Slot, why: str) -> None:
+        """The watchdog's: SIGTERM, and SIGKILL from ``_look`` when that does not help; then it is started as after any death."""
+        slot.n_watchdog += 1
+        slot.kill_due_s = self.clock() + KILL_AFTER_S
+        pid = self._processes[slot.name].pid
+        self._log.warning("watchdog_ends", name=slot.name, pid=pid, why=why, watchdog_restarts=slot.n_watchdog)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+    def _child(self, slot: Slot, is_up: bool) -> supervisor_readouts.Child:
+        vital = self.vitals.of(slot.name) if self.vitals is not None and slot.reports else None
+        return supervisor_readouts.Child(slot.name, is_up, slot.n_restarts, slot.n_watchdog, vital)
+
     def _spawn(self, slot: Slot) -> subprocess.Popen[bytes]:
+        pipe = self.vitals.listen(slot.name) if self.vitals is not None and slot.reports else None
+        told = {REPORT_FD: str(pipe.write_fd)} if pipe is not None else {}
         # stdout too goes to our stderr: what we print ourselves stays readable by a machine
         process = subprocess.Popen(
             [*self.command, *slot.arguments],
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
-            env={**os.environ, **self.environ},
+            env={**os.environ, **self.environ, **slot.environ, **told},
+            pass_fds=[pipe.write_fd] if pipe is not None else [],
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs here
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of a library loaded before, no lock can be held
         )
+        if pipe is not None:
+            pipe.started()
         self._processes[slot.name] = process
         return process
 
@@ -187,7 +243,10 @@ class Supervisor:
         for process in self._processes.values():
             process.wait()
         self._log.info(
-            "stopped", killed=sorted(leftovers), restarts={slot.name: slot.n_restarts for slot in self.slots}
+            "stopped",
+            killed=sorted(leftovers),
+            restarts={slot.name: slot.n_restarts for slot in self.slots},
+            watchdog_restarts={slot.name: slot.n_watchdog for slot in self.slots},
         )
         return len(leftovers)
 
@@ -206,11 +265,25 @@ def meaning_of(status: int) -> str:
     }.get(status, "failed")
 
 
-def slots_for(ids: Sequence[int], namespace: str, group: str = "", ingest: Sequence[str] = ()) -> list[Slot]:
-    """One slot a worker, and one for ingest if there are arguments for it."""
+def slots_for(
+    ids: Sequence[int], namespace: str, group: str = "", ingest: Sequence[str] = (), metrics_port: int = 0
+) -> list[Slot]:
+    """One slot a worker, and one for ingest if there are arguments for it; each with a port of its own after the supervisor's."""
     common = (*(("--namespace", namespace) if namespace else ()), *(("--group", group) if group else ()))
-    slots = [Slot(f"worker-{i:02d}", ("worker", "--id", str(i), *common)) for i in ids]
+
+    def on(port: int) -> dict[str, str]:
+        return {METRICS_PORT: str(port)}
+
+    slots = [
+        Slot(
+            f"worker-{i:02d}",
+            ("worker", "--id", str(i), *common),
+            reports=True,
+            environ=on(port_of_worker(metrics_port, i)),
+        )
+        for i in ids
+    ]
     if ingest:
         arguments = ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))
-        slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,)))
+        slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,), environ=on(port_of_ingest(metrics_port))))
     return slots

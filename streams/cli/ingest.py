@@ -55,15 +55,16 @@ def command(
     One ingest per namespace: it claims the namespace when it starts, and one that runs already then ends (exit status 66),
     so a standby takes over by starting.  A restart goes on from the log's end and fetches the trades that it missed.
     No key is needed; DERIBIT_CLIENT_ID and DERIBIT_CLIENT_SECRET, if set, unlock raw intervals.  Kafka is KAFKA_BOOTSTRAP,
-    else the local broker.  Every other setting is an environment variable GREEKSTREAM_INGEST_<NAME>.
+    else the local broker.  Every other setting is an environment variable GREEKSTREAM_INGEST_<NAME>; with
+    GREEKSTREAM_METRICS_PORT it serves /metrics, /health and /ready there.
 
     Example: greekstream ingest --network testnet --currencies BTC --max-expiry-days 14
     """
     import structlog
 
-    from streams import broker, kafka, logs, registry
+    from streams import broker, kafka, logs, metrics, registry
     from streams import settings as settings_module
-    from streams.ingest import shell
+    from streams.ingest import figures, shell
     from streams.ingest.log import IngestError, Superseded
     from streams.ingest.settings import IngestSettings
 
@@ -77,11 +78,13 @@ def command(
         settings.session()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    page = figures.page()
+    metrics.serve(page, settings_module.load(metrics.MetricsSettings, "METRICS"))
     log = structlog.get_logger()
     log.info("ingest_settings", **settings_module.as_printable(settings))
     try:
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
-        shell.run(settings, bootstrap)
+        shell.run(settings, bootstrap, page)
     except Superseded as error:
         log.warning("ingest_superseded", text=str(error))
         print(error, file=sys.stderr)

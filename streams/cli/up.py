@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import click
 
@@ -24,12 +25,27 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
 
     Makes the topics that are missing, compiles the kernels once, starts one process a worker with a static id, starts
     again what dies (at once, then with growing pauses), and stops all of it on Ctrl-C or SIGTERM: each worker writes its
-    checkpoints and leaves.  Events are JSON lines on stderr, the workers' own among them.
+    checkpoints and leaves.  A worker whose lag grows for GREEKSTREAM_SUPERVISOR_WATCHDOG_S (30) seconds while it reads nothing
+    is ended and started again; 0 turns that off.  With GREEKSTREAM_METRICS_PORT=N it serves /metrics, /health and /ready at N,
+    worker i at N + 1 + i, ingest at N + 17.  Events are JSON lines on stderr, the workers' own among them.
 
     Example: greekstream up --workers 4 --namespace sim
     """
-    from streams import broker, kafka, kafka_schemas, logs, stack, supervisor, topics
+    from streams import (
+        broker,
+        kafka,
+        kafka_schemas,
+        log_ends,
+        logs,
+        metrics,
+        stack,
+        supervisor,
+        supervisor_readouts,
+        topics,
+    )
     from streams import settings as settings_module
+    from streams.supervisor_settings import SupervisorSettings
+    from streams.vitals import Vitals
 
     logs.configure()
     import structlog
@@ -44,6 +60,10 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
         reason = f"asked for: {workers}"
+    own = settings_module.load(SupervisorSettings, "SUPERVISOR")
+    metrics_settings = settings_module.load(metrics.MetricsSettings, "METRICS")
+    page = supervisor_readouts.page(metrics_settings)
+    _serve(page, metrics_settings, ids, bool(ingest_url))
     bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
     environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
     # First: a setting that cannot be read ends it here, before anything is written.
@@ -59,8 +79,22 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         namespace=namespace,
         topics_made=len(made),
     )
-    slots = supervisor.slots_for(ids, namespace, group, ("--url", ingest_url) if ingest_url else ())
-    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within).run())
+    slots = supervisor.slots_for(
+        ids, namespace, group, ("--url", ingest_url) if ingest_url else (), metrics_settings.port
+    )
+    ends = log_ends.LogEnds(bootstrap, topics.full_name(topics.TICKS, namespace)).start()
+    vitals = Vitals(ends, own.watchdog_s)
+    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within, vitals=vitals, page=page).run())
+
+
+def _serve(page: Any, settings: Any, ids: list[int], has_ingest: bool) -> None:
+    """Our page from now on; and the ports of the children are free, which is said here once and not by each of them."""
+    from streams import metrics
+
+    metrics.serve(page, settings)
+    if settings.port:
+        ports = [metrics.port_of_worker(settings.port, worker_id) for worker_id in ids]
+        metrics.check_free(settings.host, ports + [metrics.port_of_ingest(settings.port)] * has_ingest)
 
 
 def _warm_up(environ: dict[str, str], namespace: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from streams import engine, kafka_schemas, registry, topics
 from streams import settings as settings_module
 from streams.engine import EngineSettings, Located, State, Unreadable
 from streams.worker import folds
+from streams.worker.coverage import coverage_of, what_of
 from streams.worker.folds import Outgoing, RawRecord
 
 MAX_PAYLOAD = 64 * 1024
@@ -47,6 +48,16 @@ def cpu_features() -> str:
     return f"{binding.get_host_cpu_name()}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"
 
 
+class Seen:
+    """Between the kernel thread, which alone may look into a state, and the loop, which asks once a second."""
+
+    __slots__ = ("coverage", "is_asked")
+
+    def __init__(self) -> None:
+        self.coverage: folds.Coverage | None = None
+        self.is_asked = False
+
+
 @dataclass(frozen=True, slots=True)
 class PricingFold:
     """The fold of one partition."""
@@ -55,6 +66,7 @@ class PricingFold:
     settings: EngineSettings
     resolve: Any
     framing: schemas.Framing
+    seen: Seen = field(default_factory=Seen, compare=False)
 
     def new_state(self) -> State:
         return engine.new_state(self.identity, self.settings)
@@ -68,7 +80,10 @@ class PricingFold:
             return Located(raw.offset, Unreadable(type(error).__name__, str(error), payload[:MAX_PAYLOAD]))
 
     def step(self, state: State, records: Sequence[RawRecord]) -> tuple[State, list[Outgoing]]:
+        clock_ns = state.clock_ns
         state, results = engine.step(state, [self._located(raw) for raw in records], self.settings)
+        if self.seen.is_asked and state.clock_ns != clock_ns:
+            self.seen.is_asked, self.seen.coverage = False, coverage_of(state, self.settings)
         return state, self._encoded(results)
 
     def _encoded(self, results: Sequence[engine.Result]) -> list[Outgoing]:
@@ -82,7 +97,13 @@ class PricingFold:
             record = result.record
             out.append(
                 Outgoing(
-                    result.topic, result.key.encode(), value, result.ts_ns, result.source_offset, result.result_seq
+                    result.topic,
+                    result.key.encode(),
+                    value,
+                    result.ts_ns,
+                    result.source_offset,
+                    result.result_seq,
+                    what_of(result),
                 )
             )
         return out
@@ -98,6 +119,11 @@ class PricingFold:
 
     def is_ready(self, state: State) -> bool:
         return bool(state.is_ready)
+
+    def coverage(self) -> folds.Coverage | None:
+        """Asking has it made anew at the next Clock: who never asks (a replay) never pays, and a catch-up pays once a second."""
+        self.seen.is_asked = True
+        return self.seen.coverage
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class WorkerSettings:
     slow_seed: int = 0
     parent_pid: int = 0
     """The supervisor's pid; a worker whose parent is another one stops (where the kernel does not tell it)."""
+    report_fd: int = 0
+    """File descriptor of a pipe to the supervisor, given by it; 0: none."""
     host: str = ""
     """Name in the results' ``host`` header; empty: the machine's."""
 

@@ -13,10 +13,11 @@ from streams.broker_jars import JarsMissing
 from streams.broker_java import JavaMissing
 from streams.cli import main
 from streams.kafka import KafkaUnreachable
+from streams.metrics import MetricsError
 from streams.registry import RegistryError
 from streams.settings import SettingsError
 
-MENDABLE = [BrokerError, JarsMissing, JavaMissing, KafkaUnreachable, RegistryError, SettingsError]
+MENDABLE = [BrokerError, JarsMissing, JavaMissing, KafkaUnreachable, MetricsError, RegistryError, SettingsError]
 
 
 @pytest.fixture
