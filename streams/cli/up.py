@@ -31,21 +31,9 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
 
     Example: greekstream up --workers 4 --namespace sim
     """
-    from streams import (
-        broker,
-        kafka,
-        kafka_schemas,
-        log_ends,
-        logs,
-        metrics,
-        stack,
-        supervisor,
-        supervisor_readouts,
-        topics,
-    )
+    from streams import broker, kafka, kafka_schemas, logs, metrics, stack, supervisor, topics
     from streams import settings as settings_module
-    from streams.supervisor_settings import SupervisorSettings
-    from streams.vitals import Vitals
+    from streams.supervisor import readouts
 
     logs.configure()
     import structlog
@@ -60,9 +48,9 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
         reason = f"asked for: {workers}"
-    own = settings_module.load(SupervisorSettings, "SUPERVISOR")
+    own = settings_module.load(supervisor.SupervisorSettings, "SUPERVISOR")
     metrics_settings = settings_module.load(metrics.MetricsSettings, "METRICS")
-    page = supervisor_readouts.page(metrics_settings)
+    page = readouts.page(metrics_settings)
     _serve(page, metrics_settings, ids, bool(ingest_url))
     bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
     environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
@@ -82,9 +70,10 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
     slots = supervisor.slots_for(
         ids, namespace, group, ("--url", ingest_url) if ingest_url else (), metrics_settings.port
     )
-    ends = log_ends.LogEnds(bootstrap, topics.full_name(topics.TICKS, namespace)).start()
-    vitals = Vitals(ends, own.watchdog_s)
-    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within, vitals=vitals, page=page).run())
+    ends = supervisor.LogEnds(bootstrap, topics.full_name(topics.TICKS, namespace)).start()
+    vitals = supervisor.Vitals(ends, own.watchdog_s)
+    parts = {"kill_after_s": own.kill_after_s, "vitals": vitals, "page": page}
+    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within, **parts).run())
 
 
 def _serve(page: Any, settings: Any, ids: list[int], has_ingest: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -174,11 +175,12 @@ def test_a_second_worker_of_the_same_id_is_refused(bootstrap: str, namespace: st
     assert "worker_id_taken" in second.stderr
 
 
-def test_up_starts_workers_restarts_a_dead_one_and_leaves_no_process(
+def test_up_restarts_a_dead_worker_and_one_that_is_stopped_and_leaves_no_process(
     bootstrap: str, namespace: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "up.log"
     environ = {**os.environ, **runs.ENVIRON, "KAFKA_BOOTSTRAP": bootstrap}
+    environ |= {"GREEKSTREAM_SUPERVISOR_WATCHDOG_S": "5", "GREEKSTREAM_SUPERVISOR_KILL_AFTER_S": "0.5"}
     arguments = [sys.executable, "-m", "streams.cli", "up", "--workers", "0-1", "--namespace", namespace]
     with log.open("w") as file:
         process = subprocess.Popen(arguments, env=environ, stderr=file)
@@ -187,10 +189,22 @@ def test_up_starts_workers_restarts_a_dead_one_and_leaves_no_process(
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
         return [line["pid"] for line in lines if line["event"] == event]
 
+    seeds = itertools.count(9)
+
+    def log_grows() -> bool:
+        runs.write(bootstrap, namespace, load.checksum_load(next(seeds), 100))
+        return True
+
     try:
         runs.wait_until_opened(bootstrap, namespace)
-        os.kill(pids("worker_started")[0], signal.SIGKILL)
-        eventually(lambda: pids("worker_restarted"))
+        killed, stopped = pids("worker_started")
+        os.kill(killed, signal.SIGKILL)
+        os.kill(stopped, signal.SIGSTOP)
+        began_s = time.monotonic()
+        eventually(lambda: log_grows() and pids("watchdog_ends"), 30.0, every_s=0.5)
+        assert pids("watchdog_ends") == [stopped], "and not the one that came back by itself"
+        eventually(lambda: len(pids("worker_restarted")) == 2)
+        print(f"stopped worker found after 5 s of silence, and back, {time.monotonic() - began_s:.1f} s after its stop")
         runs.write(bootstrap, namespace, load.checksum_load(8, 1_000))
         runs.wait_until_worked_off(bootstrap, namespace)
     finally:

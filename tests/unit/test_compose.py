@@ -45,6 +45,8 @@ SETTINGS = {
     "WORKER": ("streams.worker.settings", "WorkerSettings"),
     "SIMULATE": ("streams.simulator.settings", "SimulatorSettings"),
     "BROKER": ("streams.broker", "BrokerSettings"),
+    "METRICS": ("streams.metrics.settings", "MetricsSettings"),
+    "SUPERVISOR": ("streams.supervisor.settings", "SupervisorSettings"),
 }
 
 

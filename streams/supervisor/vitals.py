@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from streams.reports import Listener, Report
-from streams.watchdog import Observation, Watchdog
+from streams.supervisor.watchdog import Observation, Watchdog
 
 WATCHDOG_S = 30.0
 """A worker is ended when its lag has grown for so long while it read nothing.  A rebalance resets the span; what it has to

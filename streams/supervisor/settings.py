@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streams.vitals import WATCHDOG_S
+from streams.supervisor.vitals import WATCHDOG_S
 
 LEAST_WATCHDOG_S = 5.0
+KILL_AFTER_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,9 @@ class SupervisorSettings:
 
     watchdog_s: float = WATCHDOG_S
     """A worker is ended when its lag has grown for so long while it read nothing.  0: never.  Seconds."""
+
+    kill_after_s: float = KILL_AFTER_S
+    """What the watchdog has given up gets so long for its checkpoints; a process that is stopped hears no SIGTERM at all."""
 
     def __post_init__(self) -> None:
         """Raises ValueError with what would be right."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.metrics import MetricsSettings, Page, Readiness, Samples, ratio, why_not_covered
-from streams.vitals import Vital
+from streams.supervisor.vitals import Vital
 
 SILENT_S = 10.0
 """A worker reports every second; one that has said nothing for so long is stuck."""
