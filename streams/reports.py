@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -30,6 +30,8 @@ class Report:
     """A partition is being restored, or filled for longer than a moment."""
     handed: Mapping[int, int]
     """Owned and restored partitions: the last offset that Faust has handed over, or that the restore has made known."""
+    n_handed: Mapping[int, int] = field(default_factory=dict)
+    """Records that Faust has handed over of each, since its restore."""
     n_listed: int = 0
     n_priced: int = 0
     listed_usd: float = 0.0
@@ -48,7 +50,8 @@ def decode(line: bytes) -> Report | None:
     """The report of a line; None for one that is none."""
     try:
         found: dict[str, Any] = orjson.loads(line)
-        found["handed"] = {int(partition): int(offset) for partition, offset in found["handed"].items()}
+        for name in ("handed", "n_handed"):
+            found[name] = {int(partition): int(value) for partition, value in found[name].items()}
         found["reasons"] = tuple(found["reasons"])
         return Report(**{item.name: found[item.name] for item in fields(Report)})
     except (ValueError, TypeError, KeyError, AttributeError):

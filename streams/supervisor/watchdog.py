@@ -1,4 +1,5 @@
-"""Whether a worker is silently dead: it runs, it owns partitions, their unread records grow, and it reads nothing.
+"""Whether a worker is silently dead: it runs, it owns partitions, their unread records grow, and it reads nothing (of one of
+them).
 
 Faust's consumer can stop handing records over without a word (its issues 175 and 640), and a process can be stopped or
 stuck.  A worker whose consumer is dead still reads its partitions by itself every two seconds, so what counts is what
@@ -11,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.reports import Report
+
+PARTITION_TIMES = 4.0
+"""One partition alone gets so many times as long: under a flood Faust serves partitions in turn, and some wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,30 @@ class Observation:
     """Offsets after the last record, by partition, as the broker has just said; None: it does not answer."""
 
 
-def unread(report: Report, ends: Mapping[int, int]) -> int:
-    """Records of the worker's partitions that Faust has not handed over."""
-    return sum(max(0, ends.get(partition, 0) - 1 - offset) for partition, offset in report.handed.items())
+def unread(report: Report, ends: Mapping[int, int]) -> dict[int, int]:
+    """Records that Faust has not handed over, by the worker's partitions."""
+    return {partition: max(0, ends.get(partition, 0) - 1 - offset) for partition, offset in report.handed.items()}
+
+
+class Span:
+    """How long unread records have been growing in one place while nothing was read there."""
+
+    __slots__ = ("_first", "_moves", "_since_s")
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._first = 0
+        self._moves: object = None
+
+    def is_over(self, now_s: float, within_s: float, n_unread: int, moves: object) -> bool:
+        """Whether ``within_s`` have passed.  ``moves`` changes with everything that is read; the span then begins anew."""
+        has_moved, self._moves = moves != self._moves, moves
+        if has_moved or not n_unread:
+            self._since_s = None
+            return False
+        if self._since_s is None:
+            self._since_s, self._first = now_s, n_unread
+        return now_s - self._since_s >= within_s and n_unread > self._first
 
 
 class Watchdog:
@@ -40,29 +65,25 @@ class Watchdog:
 
     def __init__(self, within_s: float) -> None:
         self._within_s = within_s
-        self._since_s: float | None = None
-        self._first_unread = 0
-        self._progress: tuple[object, ...] = ()
+        self._whole = Span()
+        self._parts: dict[int, Span] = {}
         self.unread = 0
         """Records not handed over, at the last observation."""
 
     def is_dead(self, seen: Observation) -> bool:
-        """Whether the worker is to be ended.  To be asked a few times within the span."""
-        report, ends = seen.report, seen.ends
-        self.unread = 0 if report is None or ends is None else unread(report, ends)
-        if report is None or ends is None or not self.unread or self._has_moved(report):
-            self._since_s = None
+        """Whether the worker is to be ended: it reads nothing, or one of its partitions is not read though others are.
+        To be asked a few times within the span."""
+        report, now_s, within_s = seen.report, seen.now_s, self._within_s
+        found = {} if report is None or seen.ends is None else unread(report, seen.ends)
+        self.unread = sum(found.values())
+        # its own reads of the log in a catch-up have a limit of their own, after which it ends by itself
+        if report is None or not found or (report.is_catching_up and now_s - seen.reported_s < within_s):
+            self._whole, self._parts = Span(), {}
             return False
-        is_heard = seen.now_s - seen.reported_s < self._within_s
-        if report.is_catching_up and is_heard:
-            # its own reads of the log have a limit of their own, after which it ends by itself
-            self._since_s = None
-            return False
-        if self._since_s is None:
-            self._since_s, self._first_unread = seen.now_s, self.unread
-        return seen.now_s - self._since_s >= self._within_s and self.unread > self._first_unread
-
-    def _has_moved(self, report: Report) -> bool:
-        """Whether it has read, or its partitions have changed, since the last observation."""
-        before, self._progress = self._progress, (report.generation, report.n_events, tuple(report.handed))
-        return before != self._progress
+        group = (report.generation, tuple(report.handed))
+        is_dead = self._whole.is_over(now_s, within_s, self.unread, (group, report.n_events))
+        self._parts = {partition: self._parts.get(partition) or Span() for partition in found}
+        for partition, n_unread in found.items():
+            moves = (group, report.n_handed.get(partition))
+            is_dead |= self._parts[partition].is_over(now_s, PARTITION_TIMES * within_s, n_unread, moves)
+        return is_dead

@@ -25,6 +25,7 @@ class PartitionFigures(NamedTuple):
 
     offset: int
     handed: int
+    n_handed: int
     lag: int | None
     """Records not applied; None before anything has been fetched."""
     checkpoint_age_s: float
@@ -121,6 +122,7 @@ class Watch:
         return PartitionFigures(
             engine.offset,
             engine.handed,
+            engine.n_handed,
             None if end is None else max(0, end - 1 - engine.offset),
             0.0 if is_covered else now_s - engine.covered_s,
             engine.checkpoint_bytes,

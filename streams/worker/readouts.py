@@ -61,6 +61,7 @@ def report(worker_id: int, figures: Figures, most_lag: int) -> Report:
         n_events=figures.counts.events,
         is_catching_up=bool(figures.catching_up),
         handed={partition: item.handed for partition, item in figures.partitions.items()},
+        n_handed={partition: item.n_handed for partition, item in figures.partitions.items()},
         n_listed=figures.n_listed,
         n_priced=figures.n_priced,
         listed_usd=figures.listed_usd,

@@ -185,6 +185,7 @@ class Work:
             self.counts.skipped += take.n_known
             engine.hold(take.run.events)
             engine.handed = max(engine.handed, take.run.last)
+            engine.n_handed += len(take.run.events)
             engine.last_event_s = time.monotonic()
         for take in takes:
             if not take.records and self.fence.holds(token):

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from streams.worker import restore
+from streams.supervisor.watchdog import Observation, Watchdog
+from streams.worker import readouts, restore
 from streams.worker.delivery import DeliveryFailed
-from streams.worker.figures import LONG_FILL_S, Watch, catching_up
+from streams.worker.figures import LONG_FILL_S, Watch, catching_up, gather
 from streams.worker.folds import Identity
+from streams.worker.latency import Latencies
 from tests.agents.scripted import CHECKPOINTS, GREEKS, HISTORY, Bench
 from tests.chaos.checksum import ChecksumFold, ChecksumMaker
 
@@ -413,6 +415,24 @@ async def test_what_faust_has_handed_over_is_kept_apart_from_what_was_read_witho
     assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (29, 99, 9)
     await bench.work.take(bench.events(range(30, 40)))
     assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (39, 99, 19)
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+async def test_a_worker_whose_consumer_is_dead_is_found_though_it_keeps_up_by_itself(is_alive: bool) -> None:
+    bench = Bench(n_records=30)
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events(range(21, 30)))
+    log, watch, watchdog, verdicts = bench.reader.logs[3], Watch(lambda _: None), Watchdog(5.0), []
+    for second in range(8):
+        log.append(log[-1])
+        if is_alive:
+            await bench.work.take(bench.events([len(log) - 1]))
+        else:
+            await bench.work.reconcile(bench.partition, idle_s=0.0)
+        told = readouts.report(0, gather(bench.work, watch, Latencies(), 0), 10_000)
+        verdicts.append(watchdog.is_dead(Observation(float(second), told, float(second), {3: len(log)})))
+    assert bench.engine.offset == len(log) - 1, "applied is everything"
+    assert any(verdicts) == (not is_alive)
 
 
 async def test_after_a_restore_everything_up_to_its_end_counts_as_handed_over() -> None:

@@ -15,7 +15,7 @@ from streams.supervisor.vitals import Vitals
 
 def report(n_events: int = 1) -> Report:
     handed = {partition: 10**12 + partition for partition in range(16)}
-    return Report(3, 7, n_events, False, handed, 100, 99, 5e9, 4.5e9, ("x" * 200,) * 5)
+    return Report(3, 7, n_events, False, handed, handed, 100, 99, 5e9, 4.5e9, ("x" * 200,) * 5)
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ SILENT = """
 import os, signal, time
 signal.signal(15, signal.SIG_IGN)
 os.write(int(os.environ["GREEKSTREAM_WORKER_REPORT_FD"]), b'{"worker":0,"generation":1,"n_events":5,"is_catching_up":false,'
-    b'"handed":{"4":10},"n_listed":100,"n_priced":100,"listed_usd":1.0,"priced_usd":1.0,"reasons":[]}\\n')
+    b'"handed":{"4":10},"n_handed":{"4":1},"n_listed":100,"n_priced":100,"listed_usd":1.0,"priced_usd":1.0,"reasons":[]}\\n')
 print("up", flush=True)
 time.sleep(600)
 """

@@ -13,7 +13,7 @@ from streams.supervisor.readouts import Child, Figures, readiness, samples
 from streams.supervisor.vitals import Vital
 
 LIMITS = MetricsSettings()
-REPORT = Report(0, 1, 10, False, {0: 1}, 60, 60, 5e9, 5e9)
+REPORT = Report(0, 1, 10, False, {0: 1}, {0: 1}, 60, 60, 5e9, 5e9)
 UP = Child("worker-00", True, 0, 0, Vital(REPORT, 0.3, 0))
 
 

@@ -40,9 +40,9 @@ class Sequence:
 
 
 def test_unread_is_what_lies_behind_the_last_record_handed_over() -> None:
-    assert unread(HEALTHY, {3: 100, 7: 50}) == 0
-    assert unread(HEALTHY, {3: 103, 7: 51}) == 3 + 1
-    assert unread(HEALTHY, {3: 90}) == 0, "an answer that is older than the report"
+    assert unread(HEALTHY, {3: 100, 7: 50}) == {3: 0, 7: 0}
+    assert unread(HEALTHY, {3: 103, 7: 51}) == {3: 3, 7: 1}
+    assert unread(HEALTHY, {3: 90}) == {3: 0, 7: 0}, "an answer that is older than the report"
 
 
 def test_one_that_reads_nothing_while_its_log_grows_is_dead_when_the_time_is_over() -> None:
@@ -55,7 +55,8 @@ def test_one_that_reads_is_alive_however_far_behind() -> None:
     life = Sequence()
     life.ends = {3: 1_000_000, 7: 1_000_000}
     for i in range(60):
-        assert not life.second(replace(HEALTHY, n_events=HEALTHY.n_events + i, handed={3: 99 + i, 7: 49}))
+        reading = replace(HEALTHY, n_events=100 + i, handed={3: 99 + i, 7: 49 + i}, n_handed={3: i, 7: i})
+        assert not life.second(reading)
 
 
 def test_one_record_read_begins_the_span_anew() -> None:
@@ -63,6 +64,23 @@ def test_one_record_read_begins_the_span_anew() -> None:
     assert not any(life.second() for _ in range(6))
     assert not life.second(replace(HEALTHY, n_events=101, handed={3: 100, 7: 49}))
     assert [life.second() for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_one_partition_that_is_not_read_while_the_other_is_gets_four_times_as_long() -> None:
+    life = Sequence()
+    verdicts = [
+        life.second(replace(HEALTHY, n_events=100 + i, handed={3: 99 + 2 * i, 7: 49}, n_handed={3: i, 7: 0}))
+        for i in range(1, 30)
+    ]
+    assert verdicts.index(True) == 4 * LIMIT_S + 1
+
+
+def test_records_that_are_known_already_are_read_too() -> None:
+    """After a catch-up from the log Faust hands over again what the worker has been through by itself."""
+    life = Sequence()
+    life.ends = {3: 1_000_000, 7: 1_000_000}
+    for i in range(60):
+        assert not life.second(replace(HEALTHY, n_events=100 + i, n_handed={3: i, 7: i}))
 
 
 def test_nothing_written_is_nothing_to_read() -> None:
@@ -89,8 +107,8 @@ def test_a_record_a_minute_that_is_read_is_no_lag() -> None:
 def test_a_catch_up_from_the_log_is_no_death() -> None:
     life = Sequence()
     assert not any(life.second(replace(HEALTHY, is_catching_up=True)) for _ in range(600))
-    # it is over, and Faust hands nothing over: only now does the span begin
-    assert [life.second(HEALTHY) for _ in range(6)] == [False] * 5 + [True]
+    # it is over, and Faust hands nothing over: the second observation of that begins the span
+    assert [life.second(HEALTHY) for _ in range(7)] == [False] * 6 + [True]
 
 
 def test_a_rebalance_begins_the_span_anew() -> None:
@@ -106,7 +124,7 @@ def test_while_the_broker_is_away_nobody_is_blamed() -> None:
     life = Sequence()
     assert not any(life.second() for _ in range(6))
     assert not any(life.second(is_away=True) for _ in range(120))
-    assert [life.second() for _ in range(6)] == [False] * 5 + [True]
+    assert [life.second() for _ in range(7)] == [False] * 6 + [True]
 
 
 def test_a_process_that_is_stopped_reports_nothing_and_is_dead_too() -> None:

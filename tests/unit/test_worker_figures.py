@@ -122,7 +122,7 @@ def test_marks_that_wait_for_the_throttle_are_counted() -> None:
 
 
 COVERED = Coverage(logs.ns(1), "", 100, 100, {}, 1e6, 1e6, {"old_records": 2})
-PARTITION = PartitionFigures(1_000, 1_000, 5, 0.5, 30_000, True, COVERED, 0.4)
+PARTITION = PartitionFigures(1_000, 1_000, 400, 5, 0.5, 30_000, True, COVERED, 0.4)
 READY = Figures(generation=1, owned=(3, 7), partitions={3: PARTITION, 7: PARTITION})
 
 
