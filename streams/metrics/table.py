@@ -140,6 +140,7 @@ SUPERVISOR = (
         "Of those, after the watchdog had ended it: its lag grew, and it read nothing.",
         ("child",),
     ),
+    Metric("log_ends_known", GAUGE, "1 while the broker says where the log ends; else the watchdog judges nobody."),
     Metric("report_age_seconds", GAUGE, "Time since a worker's last report of its loop.", ("child",)),
     Metric(
         "unread_records",

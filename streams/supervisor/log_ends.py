@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 
+import structlog
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 
 from streams import kafka
@@ -47,8 +48,10 @@ class LogEnds:
                 request = [TopicPartition(self._topic, partition, OFFSET_END) for partition in wanted]
                 try:
                     found = consumer.offsets_for_times(request, timeout=TIMEOUT_S)
-                except KafkaException:
+                except Exception as error:  # a thread that died of it would leave the watchdog blind for good
                     found = []
+                    if not isinstance(error, KafkaException):
+                        structlog.get_logger().warning("log_ends_failed", error=f"{type(error).__name__}: {error}")
                 if found and all(item.error is None and item.offset >= 0 for item in found):
                     self._answer = ({item.partition: item.offset for item in found}, asked_s)
             time.sleep(EVERY_S)

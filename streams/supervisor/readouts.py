@@ -24,7 +24,12 @@ class Child(NamedTuple):
     """Of a worker; None: a child that does not report."""
 
 
-Figures = tuple[Child, ...]
+class Figures(NamedTuple):
+    """One moment of a supervisor."""
+
+    children: tuple[Child, ...]
+    knows_ends: bool = False
+    """The broker says where the log ends."""
 
 
 def page(settings: MetricsSettings) -> Page[Figures]:
@@ -35,7 +40,7 @@ def page(settings: MetricsSettings) -> Page[Figures]:
 def readiness(figures: Figures, settings: MetricsSettings) -> Readiness:
     """Ready: every child runs, every worker is up to date, and of the chain that they have together enough is priced."""
     shares = _shares(figures)
-    reasons = [reason for child in figures for reason in _why_not(child)]
+    reasons = [reason for child in figures.children for reason in _why_not(child)]
     if not reasons:
         reasons = ["no option is listed"] if shares[0] is None else why_not_covered(*shares, settings.ready_coverage)
     if len(reasons) > MOST_REASONS:
@@ -57,19 +62,22 @@ def _why_not(child: Child) -> list[str]:
 
 def _shares(figures: Figures) -> tuple[float | None, float | None]:
     """Coverage by count and by open interest over all workers."""
-    found = [child.vital.report for child in figures if child.vital is not None and child.vital.report is not None]
+    found = [
+        child.vital.report for child in figures.children if child.vital is not None and child.vital.report is not None
+    ]
     by_count = ratio(sum(item.n_priced for item in found), sum(item.n_listed for item in found))
     return by_count, ratio(sum(item.priced_usd for item in found), sum(item.listed_usd for item in found))
 
 
 def samples(figures: Figures) -> Samples:
     """Samples of the table ``SUPERVISOR``."""
-    workers = [(child.name, child.vital) for child in figures if child.vital is not None]
+    workers = [(child.name, child.vital) for child in figures.children if child.vital is not None]
     found: dict[str, dict[tuple[str, ...], float]] = {
-        "children": {(): len(figures)},
-        "child_up": {(child.name,): float(child.is_up) for child in figures},
-        "restarts_total": {(child.name,): child.n_restarts for child in figures},
-        "watchdog_restarts_total": {(child.name,): child.n_watchdog for child in figures},
+        "children": {(): len(figures.children)},
+        "child_up": {(child.name,): float(child.is_up) for child in figures.children},
+        "restarts_total": {(child.name,): child.n_restarts for child in figures.children},
+        "watchdog_restarts_total": {(child.name,): child.n_watchdog for child in figures.children},
+        "log_ends_known": {(): float(figures.knows_ends)},
         "report_age_seconds": {(name,): vital.report_age_s for name, vital in workers},
         "unread_records": {(name,): vital.unread for name, vital in workers},
     }

@@ -100,7 +100,8 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._processes[slot.name].pid, signal.SIGKILL)
         if self.page is not None:
-            self.page.put(tuple(self._child(slot, slot.name in running) for slot in self.slots))
+            children = tuple(self._child(slot, slot.name in running) for slot in self.slots)
+            self.page.put(readouts.Figures(children, self.vitals is not None and self.vitals.knows_ends))
 
     def _end(self, slot: Slot, why: str) -> None:
         """The watchdog's: SIGTERM, and SIGKILL from ``_look`` when that does not help; then it is started as after any death."""

@@ -76,6 +76,11 @@ class Vitals:
                 )
         return found
 
+    @property
+    def knows_ends(self) -> bool:
+        """Whether the broker answers: while it does not, nobody is called dead."""
+        return self._ends.newest() is not None
+
     def of(self, name: str) -> Vital:
         """What is known of a worker; nothing of a process that has not been started."""
         process = self._processes.get(name)

@@ -227,6 +227,7 @@ def test_up_restarts_a_dead_worker_and_one_that_is_stopped_and_leaves_no_process
         eventually(lambda: len(pids("worker_restarted")) == 2)
         counted = 'greekstream_supervisor_watchdog_restarts_total{child="%s"} 1.0'
         eventually(lambda: sum(counted % name in page(port, "metrics") for name in ("worker-00", "worker-01")) == 1)
+        assert "greekstream_supervisor_log_ends_known 1.0" in page(port, "metrics")
         eventually(lambda: [page(port + 1 + i, "health") for i in range(2)] == ["ok\n"] * 2)
         print(f"stopped worker found after 5 s of silence, and back, {time.monotonic() - began_s:.1f} s after its stop")
         runs.write(bootstrap, namespace, load.checksum_load(8, 1_000))

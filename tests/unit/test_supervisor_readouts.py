@@ -21,7 +21,9 @@ def workers(*changes: dict[str, object]) -> Figures:
     """Sixteen workers of 60 options each, the first ones with other reports."""
     reports = [replace(REPORT, **change) for change in changes]  # type: ignore[arg-type]
     reports += [REPORT] * (16 - len(reports))
-    return tuple(Child(f"worker-{i:02d}", True, 0, 0, Vital(report, 0.3, 0)) for i, report in enumerate(reports))
+    return Figures(
+        tuple(Child(f"worker-{i:02d}", True, 0, 0, Vital(report, 0.3, 0)) for i, report in enumerate(reports))
+    )
 
 
 def test_all_workers_with_the_chain_priced_are_ready() -> None:
@@ -55,7 +57,7 @@ def test_a_large_option_without_a_price_is_missed_though_it_is_only_one() -> Non
     ],
 )
 def test_one_child_that_is_not_well_is_enough(child: Child, reason: str) -> None:
-    (said,) = readiness((*workers()[1:], child), LIMITS).reasons
+    (said,) = readiness(Figures((*workers().children[1:], child)), LIMITS).reasons
     assert reason in said
 
 
@@ -74,7 +76,8 @@ def test_every_metric_of_the_table_is_made_and_no_other() -> None:
         UP._replace(n_restarts=3, n_watchdog=1, vital=Vital(REPORT, 0.3, 17)),
         Child("ingest", True, 2, 0, None),
     )
-    found = samples(children)
+    found = samples(Figures(children, knows_ends=True))
+    assert found["log_ends_known"] == {(): 1}
     assert set(found) | {"ready"} == {metric.name for metric in SUPERVISOR}
     assert found["restarts_total"] == {("worker-00",): 3, ("ingest",): 2}
     assert found["watchdog_restarts_total"] == {("worker-00",): 1, ("ingest",): 0}
