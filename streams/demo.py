@@ -160,7 +160,7 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
                 stack.stop_source()
                 if options.is_json and not measure.wait_for_workers(address, options.namespace, 60.0):
                     say("the workers are not through the log after 60 s: the figures are of what they have done")
-                restarts = stack.restarts()
+                restarts = (stack.restarts(), stack.watchdog_restarts())
             if not options.is_json:
                 return {}
             counts = measure.latencies(stack.log_dir / "workers.log", since_utc) if is_live else Counter()
@@ -197,7 +197,9 @@ def ending(stack: Stack, options: DemoOptions) -> Callable[[], bool]:
     return is_over
 
 
-def report(options: DemoOptions, bootstrap: str, latency_counts: Counter[int], restarts: int) -> dict[str, Any]:
+def report(
+    options: DemoOptions, bootstrap: str, latency_counts: Counter[int], restarts: tuple[int, int]
+) -> dict[str, Any]:
     """The JSON object printed last."""
     say("counting")
     figures = measure.collect(bootstrap, options.namespace)
@@ -212,5 +214,6 @@ def report(options: DemoOptions, bootstrap: str, latency_counts: Counter[int], r
         "latency_ms_p50": None if p50 is None else round(p50, 2),
         "latency_ms_p99": None if p99 is None else round(p99, 2),
         "workers": options.workers,
-        "restarts": restarts,
+        "restarts": restarts[0],
+        "watchdog_restarts": restarts[1],
     }

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1
+# Loaded here: between fork and exec a lock that another thread held stays locked for ever.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 POLL_S = 0.02
 
 
 def die_with_parent() -> None:
     """Run in the child before exec: ask the kernel for SIGTERM when the parent is gone (no effect off Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Child:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from streams import kafka, topics
+from streams import kafka, settings, topics
+from streams.metrics import MetricsSettings, port_of_ingest
 from streams.processes import Child, wait_until
 
 MAX_WORKERS = 16
@@ -61,13 +62,13 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def _start(self, name: str, *arguments: str, is_talking: bool = False) -> Child:
+    def _start(self, name: str, *arguments: str, is_talking: bool = False, **environ: str) -> Child:
         child = Child(
             name,
             [name if name != "workers" else "up", *arguments],
             self.log_dir / f"{name}.log",
             is_talking=is_talking,
-            environ={"KAFKA_BOOTSTRAP": self.bootstrap, **self.environ},
+            environ={"KAFKA_BOOTSTRAP": self.bootstrap, **self.environ, **environ},
         )
         self.children[name] = child
         return child
@@ -90,7 +91,10 @@ class Stack:
 
     def start_ingest(self) -> Child:
         self.say("starting ingest")
-        return self._start("ingest", "--url", self.simulator_url, "--namespace", self.namespace, *self.ingest)
+        arguments = ("--url", self.simulator_url, "--namespace", self.namespace, *self.ingest)
+        # the supervisor of the workers has the port itself
+        port = port_of_ingest(settings.load(MetricsSettings, "METRICS", {**os.environ, **self.environ}).port)
+        return self._start("ingest", *arguments, GREEKSTREAM_METRICS_PORT=str(port))
 
     def start(self) -> None:
         """Everything, ingest last and only when the group has its place in the log: the first record is priced live."""
@@ -116,15 +120,18 @@ class Stack:
 
     def restarts(self) -> int:
         """How often the supervisor has restarted a worker, from its log."""
+        return self._n_events("worker_restarted")
+
+    def watchdog_restarts(self) -> int:
+        """How often it has ended one that was silently dead."""
+        return self._n_events("watchdog_ends")
+
+    def _n_events(self, event: str) -> int:
         child = self.children.get("workers")
         if child is None or not child.log_path.exists():
             return 0
         text = child.log_path.read_text(errors="replace")
-        return sum(
-            1
-            for line in text.splitlines()
-            if '"event": "worker_restarted"' in line or '"event":"worker_restarted"' in line
-        )
+        return sum(1 for line in text.splitlines() if f'"event": "{event}"' in line or f'"event":"{event}"' in line)
 
     def stop_source(self) -> None:
         """End ingest and the simulator; the workers go on with what is in the log."""

@@ -43,10 +43,13 @@ def _mendable() -> tuple[type[Exception], ...]:
     from streams.broker_jars import JarsMissing
     from streams.broker_java import JavaMissing
     from streams.kafka import KafkaUnreachable
+    from streams.metrics import MetricsError
     from streams.registry import RegistryError
     from streams.settings import SettingsError
 
-    return (BrokerError, JarsMissing, JavaMissing, KafkaException, KafkaUnreachable, RegistryError, SettingsError)
+    return (
+        BrokerError, JarsMissing, JavaMissing, KafkaException, KafkaUnreachable, MetricsError, RegistryError, SettingsError,
+    )  # fmt: skip
 
 
 class LazyGroup(click.Group):

@@ -56,7 +56,8 @@ def command(
     Needs no key, no network and no terminal.  The figures of --json: records_in (quotes, trades and instrument states that
     ingest wrote), results_out (rows of greeks.v1 and trades.v1), instruments_listed and instruments_priced (a finite price and
     delta in the last 60 s of log time), coverage (their ratio), rejects (standing ones by reason), latency_ms_p50 and _p99
-    (from ingest's write of the tick to Kafka's confirmation of its result; null unless the source runs at speed 1), workers, restarts.
+    (from ingest's write of the tick to Kafka's confirmation of its result; null unless the source runs at speed 1), workers,
+    restarts, watchdog_restarts (those of them that the supervisor's watchdog asked for).
 
     Example: greekstream demo --seconds 60 --json
     """

@@ -55,15 +55,16 @@ def command(
     so a standby takes over by starting.  A restart goes on from the log's end and fetches the trades that it missed.
     No key is needed; DERIBIT_CLIENT_ID and DERIBIT_CLIENT_SECRET, if set, unlock raw intervals.  Kafka is KAFKA_BOOTSTRAP,
     else the local broker.  Every other setting is an environment variable GREEKSTREAM_INGEST_<NAME>: see greekstream settings.
+    With GREEKSTREAM_METRICS_PORT it serves /metrics, /health and /ready there.
 
     Example: greekstream ingest --network testnet --currencies BTC --max-expiry-days 14
     """
     import structlog
 
-    from streams import broker, kafka, logs, registry
+    from streams import broker, kafka, logs, metrics, registry
     from streams import settings as settings_module
     from streams.deribit.channels import SessionSettings
-    from streams.ingest import shell
+    from streams.ingest import figures, shell
     from streams.ingest.log import IngestError, Superseded
     from streams.ingest.settings import IngestSettings
     from streams.settings_catalogue import at_start
@@ -78,11 +79,13 @@ def command(
         settings.session(manners)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    page = figures.page()
+    metrics.serve(page, settings_module.load(metrics.MetricsSettings, "METRICS"))
     log = structlog.get_logger()
     try:
         bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
         log.info("settings", **at_start(ingest=settings, deribit=settings.session(manners), bootstrap=bootstrap))
-        shell.run(settings, manners, bootstrap)
+        shell.run(settings, manners, bootstrap, page)
     except Superseded as error:
         log.warning("ingest_superseded", text=str(error))
         print(error, file=sys.stderr)

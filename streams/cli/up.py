@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import click
 
@@ -24,13 +25,16 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
 
     Makes the topics that are missing, compiles the kernels once, starts one process a worker with a static id, starts
     again what dies (at once, then with growing pauses), and stops all of it on Ctrl-C or SIGTERM: each worker writes its
-    checkpoints and leaves.  Events are JSON lines on stderr, the workers' own among them.
+    checkpoints and leaves.  A worker whose lag grows for GREEKSTREAM_SUPERVISOR_WATCHDOG_S (30) seconds while it reads nothing
+    is ended and started again; 0 turns that off.  With GREEKSTREAM_METRICS_PORT=N it serves /metrics, /health and /ready at N,
+    worker i at N + 1 + i, ingest at N + 17.  Events are JSON lines on stderr, the workers' own among them.
 
     Example: greekstream up --workers 4 --namespace sim
     """
-    from streams import broker, kafka, kafka_schemas, logs, stack, supervisor, topics
+    from streams import broker, kafka, kafka_schemas, logs, metrics, stack, supervisor, topics
     from streams import settings as settings_module
     from streams.settings_catalogue import at_start
+    from streams.supervisor import readouts
 
     logs.configure()
     import structlog
@@ -45,6 +49,10 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
         reason = f"asked for: {workers}"
+    own = settings_module.load(supervisor.SupervisorSettings, "SUPERVISOR")
+    metrics_settings = settings_module.load(metrics.MetricsSettings, "METRICS")
+    page = readouts.page(metrics_settings)
+    _serve(page, metrics_settings, ids, bool(ingest_url))
     bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
     environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
     given = {
@@ -68,8 +76,23 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         namespace=namespace,
         topics_made=len(made),
     )
-    slots = supervisor.slots_for(ids, namespace, group, ("--url", ingest_url) if ingest_url else ())
-    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within).run())
+    slots = supervisor.slots_for(
+        ids, namespace, group, ("--url", ingest_url) if ingest_url else (), metrics_settings.port
+    )
+    ends = supervisor.LogEnds(bootstrap, topics.full_name(topics.TICKS, namespace)).start()
+    vitals = supervisor.Vitals(ends, own.watchdog_s)
+    parts = {"kill_after_s": own.kill_after_s, "vitals": vitals, "page": page}
+    raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within, **parts).run())
+
+
+def _serve(page: Any, settings: Any, ids: list[int], has_ingest: bool) -> None:
+    """Our page from now on; and the ports of the children are free, which is said here once and not by each of them."""
+    from streams import metrics
+
+    metrics.serve(page, settings)
+    if settings.port:
+        ports = [metrics.port_of_worker(settings.port, worker_id) for worker_id in ids]
+        metrics.check_free(settings.host, ports + [metrics.port_of_ingest(settings.port)] * has_ingest)
 
 
 def _warm_up(environ: dict[str, str], namespace: str) -> None:

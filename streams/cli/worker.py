@@ -44,7 +44,8 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
     Workers of one group share the sixteen partitions; each has a static id, so that one that comes back takes up its own
     partitions at once.  `greekstream up` starts and supervises them; start one by hand to see its log, or to add one on
     another host.  Kafka is KAFKA_BOOTSTRAP, else the local broker.  Every setting of the worker is an environment
-    variable GREEKSTREAM_WORKER_<NAME>: see greekstream settings.
+    variable GREEKSTREAM_WORKER_<NAME>: see greekstream settings.  With GREEKSTREAM_METRICS_PORT it serves /metrics, /health
+    and /ready there.
 
     Example: greekstream worker --id 0 --namespace sim
     """
@@ -57,13 +58,18 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
 
     from streams import logs
     from streams.engine import EngineSettings
+    from streams.metrics import MetricsSettings, serve
     from streams.settings_catalogue import at_start
-    from streams.worker import app
+    from streams.worker import app, readouts
     from streams.worker.folds import load_maker
     from streams.worker.settings import WorkerSettings
 
     settings = settings_module.load(WorkerSettings, "WORKER", worker_id=worker_id, namespace=namespace, group=group)
     engine = settings_module.load(EngineSettings, "ENGINE")  # said now in one line, not by each restart
+    metrics = settings_module.load(MetricsSettings, "METRICS")
+    page = readouts.page(metrics)
+    if not only_warm_up:
+        serve(page, metrics)
     bootstrap = settings.bootstrap or broker.find_bootstrap(settings_module.kafka_bootstrap(), state_dir)
     settings = dataclasses.replace(settings, bootstrap=bootstrap)
     logs.configure()
@@ -71,4 +77,4 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
         load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace).warm_up()
         return
     structlog.get_logger().info("settings", **at_start(worker=settings, engine=engine))
-    app.run(settings, state_dir)
+    app.run(settings, state_dir, metrics, page)

@@ -99,8 +99,10 @@ def _mark_changed(state: State, inst: Instrument, offset: int, settings: EngineS
     if state.log_time_ns >= due_ns:
         inst.mark_calc_ns = state.log_time_ns
         out.append(option_job(state, inst, Trigger.MARK, state.log_time_ns, offset, settings))
-    elif inst.due_mark_ns is None:
-        arm_mark(state, inst, due_ns)
+    else:
+        state.count("throttled_marks")
+        if inst.due_mark_ns is None:
+            arm_mark(state, inst, due_ns)
 
 
 def _tick_moved(inst: Instrument, old: float | None, new: float | None) -> bool:

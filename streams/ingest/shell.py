@@ -8,18 +8,20 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from streams import kafka, registry
 from streams.deribit import channels, client
-from streams.deribit.events import Event
+from streams.deribit.events import Connected, Event
 from streams.deribit.session import Session
-from streams.ingest import core, lookback
+from streams.ingest import core, figures, lookback
 from streams.ingest.log import ClaimWatch, IngestError, LogProducer, claim
 from streams.ingest.settings import IngestSettings
+from streams.metrics import Page
 
 log = structlog.get_logger()
 NS_PER_S = 1_000_000_000
@@ -46,6 +48,7 @@ class Ingest:
         producer: LogProducer,
         watch: ClaimWatch,
         clock: SteadyClock,
+        page: Page[figures.Figures],
     ) -> None:
         self._settings, self._session, self._producer, self._watch, self._clock = (
             settings,
@@ -58,12 +61,18 @@ class Ingest:
         self._is_pressed = False
         self._claim_due_ns = self._log_due_ns = 0
         self._last: dict[str, int] = {}
+        self._page, self._page_due_ns = page, 0
+        self._n_frames = self._n_connections = 0
+        self._n_by_kind: Counter[type] = Counter()
+        self._lags_ms: Mapping[str, float] = {}
 
     async def on_events(self, events: list[Event]) -> None:
         """Events of one frame.  With ``pressure=wait`` this returns, and so the socket is read on, only when there is room."""
         now_ns = self._clock.now_ns()
+        self._n_frames += 1
         self._step(core.Tick(now_ns), now_ns)
         for event in events:
+            self._n_connections += type(event) is Connected
             self._step(event, now_ns)
         if self._settings.pressure == "wait":
             while self._producer.n_queued > self._settings.queue_high:
@@ -82,6 +91,21 @@ class Ingest:
         if now_ns >= self._log_due_ns:
             self._log_due_ns = now_ns + int(self._settings.log_every_s * NS_PER_S)
             self._say(now_ns)
+        if now_ns >= self._page_due_ns:
+            self._page_due_ns = now_ns + NS_PER_S
+            self._page.put(self._figures(now_ns))
+
+    def _figures(self, now_ns: int) -> figures.Figures:
+        return figures.gather(
+            self._state,
+            now_ns,
+            n_queued=self._producer.n_queued,
+            n_bytes=self._producer.n_bytes,
+            lag_ms_by_channel=self._lags_ms,
+            n_frames=self._n_frames,
+            n_connections=self._n_connections,
+            n_by_kind={kind.__name__: n for kind, n in self._n_by_kind.items()},
+        )
 
     def _feel_pressure(self, now_ns: int) -> None:
         if self._settings.pressure == "wait":
@@ -109,7 +133,10 @@ class Ingest:
         for outcome in outcomes:
             if isinstance(outcome, core.Out):
                 write(outcome, wall_ns)
+                self._n_by_kind[type(outcome.record)] += 1
             elif isinstance(outcome, core.Status):
+                if outcome.record.lag_ms_by_channel:
+                    self._lags_ms = outcome.record.lag_ms_by_channel
                 self._producer.write_status(outcome.record)
             elif isinstance(outcome, core.Fatal):
                 raise IngestError(outcome.message)
@@ -182,7 +209,9 @@ async def _serve(
         await asyncio.gather(reader, ticker, return_exceptions=True)
 
 
-async def _main(settings: IngestSettings, manners: channels.SessionSettings, bootstrap: str) -> None:
+async def _main(
+    settings: IngestSettings, manners: channels.SessionSettings, bootstrap: str, page: Page[figures.Figures]
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -213,7 +242,7 @@ async def _main(settings: IngestSettings, manners: channels.SessionSettings, boo
     )
     producer = LogProducer(bootstrap, settings.namespace, host, wire.framing, settings.linger_ms)
     watch = ClaimWatch(bootstrap, settings.namespace, epoch)
-    ingest = Ingest(settings, state, session, producer, watch, clock)
+    ingest = Ingest(settings, state, session, producer, watch, clock, page)
     # What lives now lives to the end; a full collection over it would cost a hundred milliseconds.
     gc.collect()
     gc.freeze()
@@ -225,9 +254,14 @@ async def _main(settings: IngestSettings, manners: channels.SessionSettings, boo
     log.info("ingest_stopped", epoch=epoch)
 
 
-def run(settings: IngestSettings, manners: channels.SessionSettings, bootstrap: str) -> None:
-    """Ingest until SIGINT or SIGTERM; ``manners`` as ``IngestSettings.session`` takes them.
+def run(
+    settings: IngestSettings,
+    manners: channels.SessionSettings,
+    bootstrap: str,
+    page: Page[figures.Figures] | None = None,
+) -> None:
+    """Ingest until SIGINT or SIGTERM, and leave the figures on the page; ``manners`` as ``IngestSettings.session`` takes them.
 
     Raises IngestError (Superseded, DeliveryFailed) with a message for people.
     """
-    asyncio.run(_main(settings, manners, bootstrap))
+    asyncio.run(_main(settings, manners, bootstrap, page or figures.page()))

@@ -19,9 +19,10 @@ from typing import IO, Any
 import faust
 import structlog
 
-from streams import kafka, kafka_schemas
+from streams import kafka, kafka_schemas, reports
+from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
-from streams.worker import checkpoints
+from streams.worker import checkpoints, figures, readouts
 from streams.worker.agent import attach
 from streams.worker.delivery import Delivery
 from streams.worker.engines import Engines
@@ -35,8 +36,11 @@ from streams.worker.restore import Restorer
 from streams.worker.settings import WorkerSettings
 from streams.worker.work import Inbox, Work
 
+WorkerPage = Page[figures.Figures]
 EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED, EXIT_TAKEN = 0, 70, 65, 64
 LOG_ID_EVERY_S = 30.0
+BEAT_S = 1.0
+"""Interval of the figures for metrics, health and the supervisor."""
 TICK_S = 0.05
 FETCH_BYTES = 64 * 1024
 CATCH_UP_S = 86_400.0
@@ -106,8 +110,12 @@ def build_app(settings: WorkerSettings, data_dir: Path) -> WorkerApp:
 class Worker:
     """One process's worth of partitions."""
 
-    def __init__(self, settings: WorkerSettings, maker: FoldMaker, data_dir: Path) -> None:
-        self.settings, self.maker = settings, maker
+    def __init__(
+        self, settings: WorkerSettings, maker: FoldMaker, data_dir: Path, page: WorkerPage, most_lag: int
+    ) -> None:
+        self.settings = settings
+        self._page, self._most_lag = page, most_lag
+        self._figures = figures.Figures()
         self.log = structlog.get_logger().bind(worker=settings.worker_id)
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[BaseException] = self._loop.create_future()
@@ -156,7 +164,8 @@ class Worker:
         """Work until stopped or failed; the process's exit status."""
         self.delivery.start()
         tasks = [
-            self._guarded(loop) for loop in (self._working, self._checkpointing, self._reconciling, self._reporting)
+            self._guarded(loop)
+            for loop in (self._working, self._checkpointing, self._reconciling, self._beating, self._reporting)
         ]
         starting = asyncio.create_task(self.app.start())
         starting.add_done_callback(self._started)
@@ -263,6 +272,15 @@ class Worker:
             if engine.log_id != log_id:
                 raise RuntimeError(f"{self.settings.source_topic} was made anew: log_id {engine.log_id}, now {log_id}")
 
+    async def _beating(self) -> None:
+        watch = figures.Watch(self.place.end)
+        tell = reports.teller(self.settings.report_fd)
+        while True:
+            self._figures = figures.gather(self.work, watch, self.latencies, len(self.inbox))
+            self._page.put(self._figures)
+            tell(readouts.report(self.settings.worker_id, self._figures, self._most_lag))
+            await asyncio.sleep(BEAT_S)
+
     async def _reporting(self) -> None:
         last_s, last_rows = time.monotonic(), 0
         while True:
@@ -274,8 +292,8 @@ class Worker:
                 kernel_s=round(self.kernel.busy_s, 3),
                 filled=self.restorer.n_filled,
                 **asdict(self.work.counts),
+                **readouts.line(self._figures, self._most_lag),
                 **self.latencies.take(),
-                **self.maker.statistics(),
             )
             last_s, last_rows = now_s, rows
 
@@ -286,8 +304,8 @@ def _trace_of(error: BaseException | None) -> list[str]:
     return traceback.format_exception(error)[-6:] if error is not None else []
 
 
-async def _main(settings: WorkerSettings, maker: FoldMaker, data_dir: Path) -> int:
-    worker = Worker(settings, maker, data_dir)
+async def _main(settings: WorkerSettings, maker: FoldMaker, data_dir: Path, page: WorkerPage, most_lag: int) -> int:
+    worker = Worker(settings, maker, data_dir, page, most_lag)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
@@ -312,9 +330,9 @@ def only_one(settings: WorkerSettings, state_dir: Path) -> IO[str] | None:
     return file
 
 
-def run(settings: WorkerSettings, state_dir: Path) -> None:
-    """Run one worker; ends the process with 0 after a graceful stop, 65 when it refuses the log, 64 when its id is taken
-    on this host, else 70.
+def run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, page: WorkerPage) -> None:
+    """Run one worker, which leaves its figures on the page; ends the process with 0 after a graceful stop, 65 when it
+    refuses the log, 64 when its id is taken on this host, else 70.
 
     ``os._exit``: a failed worker must not commit on its way out, and threads of Kafka clients do not hold a stopped one.
     """
@@ -323,7 +341,7 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
         structlog.get_logger().error("worker_id_taken", worker=settings.worker_id, member=settings.member_id)
         os._exit(EXIT_TAKEN)
     try:
-        status = _run(settings, state_dir)
+        status = _run(settings, state_dir, metrics, page)
     except Exception as error:
         # a broker that is away while we start, kernels that do not compile: the same line as of any other failure
         structlog.get_logger().error(
@@ -335,7 +353,7 @@ def run(settings: WorkerSettings, state_dir: Path) -> None:
     os._exit(status)
 
 
-def _run(settings: WorkerSettings, state_dir: Path) -> int:
+def _run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, page: WorkerPage) -> int:
     began = time.monotonic()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
@@ -344,4 +362,4 @@ def _run(settings: WorkerSettings, state_dir: Path) -> int:
         kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
     # Faust wants a folder, and puts nothing into it here
-    return asyncio.run(_main(settings, maker, state_dir / "workers"))
+    return asyncio.run(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,7 +130,8 @@ class Delivery:
         self._on_latency, self._on_failure = on_latency, on_failure
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="delivery", daemon=True)
-        self.n_sent = 0
+        self.sent: defaultdict[tuple[str, tuple[int, ...]], int] = defaultdict(int)
+        """Results handed over, by topic and by what they are."""
 
     def start(self) -> None:
         self._poller.start()
@@ -137,6 +139,11 @@ class Delivery:
     def _poll(self) -> None:
         while not self._stopping.is_set():
             self._producer.poll(POLL_S)
+
+    @property
+    def n_unconfirmed(self) -> int:
+        """Records on their way."""
+        return len(self._producer)
 
     async def room(self) -> None:
         """Wait until the producer has room for a batch's results."""
@@ -163,6 +170,7 @@ class Delivery:
         fixed = BatchHeaders(epoch, now_ns, self._host)
         for result in results:
             headers = fixed.of(result, walls.get(result.source_offset))
+            self.sent[result.topic, result.what] += 1
             self._produce(
                 self._names[result.topic],
                 partition,
@@ -172,7 +180,6 @@ class Delivery:
                 headers,
                 ticket,
             )
-        self.n_sent += len(results)
         return ticket
 
     def send_checkpoint(

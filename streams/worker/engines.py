@@ -87,6 +87,15 @@ class Engine:
     tickets: list[Ticket] = field(default_factory=list)
     """Results sent and not yet confirmed."""
     last_event_s: float = 0.0
+    handed: int = -1
+    """Last offset that Faust has handed over, or that a restore has made known.  Behind ``offset`` when the worker reads the
+    log by itself because Faust does not."""
+    n_handed: int = 0
+    """Records that Faust has handed over since the restore, known ones too."""
+    covered_s: float = 0.0
+    """Monotonic time of the last confirmed checkpoint, or of the restore."""
+    checkpoint_bytes: int = 0
+    """Size of the newest checkpoint written by this process."""
 
     def hold(self, events: Iterable[Any]) -> None:
         self.held.extend(events)

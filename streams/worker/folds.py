@@ -32,6 +32,26 @@ class Outgoing(NamedTuple):
     """Log time, which becomes the Kafka timestamp (in ms)."""
     source_offset: int
     result_seq: int
+    what: tuple[int, ...] = ()
+    """What it is counted under beside its topic; no part of the result."""
+
+
+class Coverage(NamedTuple):
+    """How much of a partition is priced, at one of its Clocks.  Options only."""
+
+    log_time_ns: int
+    waits_for: str
+    """What a partition that prices nothing yet waits for; empty when it is ready."""
+    n_listed: int
+    n_priced: int
+    """With a finite price and delta in the last 60 s of log time, as the Watermark has it."""
+    rejected: dict[str, int]
+    """Standing rejects by reason."""
+    open_interest_listed_usd: float
+    open_interest_priced_usd: float
+    """Open interest at the index price; an option whose interest or index is not known weighs nothing."""
+    log_events: dict[str, int]
+    """What the engine has counted in the log, since the partition's cold start."""
 
 
 class Fold(Protocol):
@@ -50,6 +70,13 @@ class Fold(Protocol):
         ...
 
     def is_ready(self, state: Any) -> bool: ...
+
+    def coverage(self) -> Coverage | None:
+        """As of a Clock stepped over since it was asked last; None before the first, and for a fold that knows none.
+
+        Not of a state: this is asked by the loop, while the kernel thread may be using the state up.
+        """
+        ...
 
 
 class Identity(NamedTuple):
@@ -70,10 +97,6 @@ class FoldMaker(Protocol):
 
     def warm_up(self) -> None:
         """Compile and run every kernel once, so that the first batch does not pay for it."""
-        ...
-
-    def statistics(self) -> dict[str, dict[str, int]]:
-        """What the folds of this process have counted, for the worker's line of figures; read from another thread."""
         ...
 
 

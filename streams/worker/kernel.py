@@ -21,6 +21,7 @@ class Kernel:
         self._random = random.Random(slow_seed)
         self._slow_share, self._slow_s = slow_share, slow_s
         self.busy_s = 0.0
+        self.n_calls = 0
 
     def _timed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         began = time.perf_counter()
@@ -30,6 +31,7 @@ class Kernel:
             return function(*args, **kwargs)
         finally:
             self.busy_s += time.perf_counter() - began
+            self.n_calls += 1
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in the kernel thread and wait, without holding up the loop."""

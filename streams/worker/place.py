@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import IllegalStateError
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 WORTH_ROWS = 2_000
@@ -26,6 +27,21 @@ class Place:
     def on_assigned(self) -> None:
         """Faust goes back to the group's offsets, so must we."""
         self._skipped_to.clear()
+
+    def end(self, partition: int) -> int | None:
+        """Offset after the partition's last record, as the newest fetch has told; None while nothing has been fetched."""
+        consumer: Any = self._app.consumer
+        try:
+            highwater: int | None = consumer._thread.highwater(TP(self._topic, partition))
+        except (
+            AssertionError,
+            AttributeError,
+            KeyError,
+            IllegalStateError,
+            ConsumerNotStarted,
+        ):  # not assigned, or no more
+            return None
+        return highwater
 
     async def skip_to(self, partition: int, offset: int) -> bool:
         """Have Faust go on at ``offset``, the last record folded, if it is far behind; whether it was.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from streams import engine, kafka_schemas, registry, topics
 from streams import settings as settings_module
 from streams.engine import EngineSettings, Located, State, Unreadable
 from streams.worker import folds
+from streams.worker.coverage import coverage_of, what_of
 from streams.worker.folds import Outgoing, RawRecord
 
 MAX_PAYLOAD = 64 * 1024
@@ -48,22 +48,14 @@ def cpu_features() -> str:
     return f"{binding.get_host_cpu_name()}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Statistics of a process since its start: rows by status, and records that were not applied as they came, by reason (C28, C29)."""
+class Seen:
+    """Between the kernel thread, which alone may look into a state, and the loop, which asks once a second."""
 
-    rows: Counter[str] = field(default_factory=Counter)
-    """A row that goes to ``latest`` as well counts once."""
-    records: Counter[str] = field(default_factory=Counter)
+    __slots__ = ("coverage", "is_asked")
 
-    def take(self, before: Mapping[str, int], after: Mapping[str, int], results: Sequence[engine.Result]) -> None:
-        """A step's results, and the state's counters before and after it.  Called in the kernel thread."""
-        for result in results:
-            if result.topic == "greeks" and isinstance(result.record, schemas.Greeks):
-                self.rows[result.record.status.name] += 1
-        for reason, n in after.items():
-            if n > before.get(reason, 0):
-                self.records[reason] += n - before.get(reason, 0)
+    def __init__(self) -> None:
+        self.coverage: folds.Coverage | None = None
+        self.is_asked = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,7 @@ class PricingFold:
     settings: EngineSettings
     resolve: Any
     framing: schemas.Framing
-    counts: Counts = field(compare=False)
+    seen: Seen = field(default_factory=Seen, compare=False)
 
     def new_state(self) -> State:
         return engine.new_state(self.identity, self.settings)
@@ -88,9 +80,10 @@ class PricingFold:
             return Located(raw.offset, Unreadable(type(error).__name__, str(error), payload[:MAX_PAYLOAD]))
 
     def step(self, state: State, records: Sequence[RawRecord]) -> tuple[State, list[Outgoing]]:
-        before = dict(state.counters)
+        clock_ns = state.clock_ns
         state, results = engine.step(state, [self._located(raw) for raw in records], self.settings)
-        self.counts.take(before, state.counters, results)
+        if self.seen.is_asked and state.clock_ns != clock_ns:
+            self.seen.is_asked, self.seen.coverage = False, coverage_of(state, self.settings)
         return state, self._encoded(results)
 
     def _encoded(self, results: Sequence[engine.Result]) -> list[Outgoing]:
@@ -104,7 +97,13 @@ class PricingFold:
             record = result.record
             out.append(
                 Outgoing(
-                    result.topic, result.key.encode(), value, result.ts_ns, result.source_offset, result.result_seq
+                    result.topic,
+                    result.key.encode(),
+                    value,
+                    result.ts_ns,
+                    result.source_offset,
+                    result.result_seq,
+                    what_of(result),
                 )
             )
         return out
@@ -121,6 +120,11 @@ class PricingFold:
     def is_ready(self, state: State) -> bool:
         return bool(state.is_ready)
 
+    def coverage(self) -> folds.Coverage | None:
+        """Asking has it made anew at the next Clock: who never asks (a replay) never pays, and a catch-up pays once a second."""
+        self.seen.is_asked = True
+        return self.seen.coverage
+
 
 @dataclass(frozen=True)
 class PricingMaker:
@@ -130,7 +134,6 @@ class PricingMaker:
     namespace: str
     resolve: Any
     wire: registry.Wire = registry.SINGLE
-    counts: Counts = field(default_factory=Counts, compare=False)
 
     @cached_property
     def identity(self) -> folds.Identity:
@@ -144,15 +147,12 @@ class PricingMaker:
         identity = engine.Identity(
             partition, log_id, ours.settings_hash, ours.engine_version, ours.cpu_features, self.wire.name, where
         )
-        return PricingFold(identity, self.settings, self.resolve, self.wire.framing, self.counts)
+        return PricingFold(identity, self.settings, self.resolve, self.wire.framing)
 
     def warm_up(self) -> None:
         import pricers
 
         pricers.warm_up()
-
-    def statistics(self) -> dict[str, dict[str, int]]:
-        return {"rows_by_status": dict(self.counts.rows), "records_by_reason": dict(self.counts.records)}
 
 
 def make(bootstrap: str, namespace: str, settings: EngineSettings | None = None) -> PricingMaker:

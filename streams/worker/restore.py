@@ -52,6 +52,8 @@ class Restorer:
         self._topic = settings.source_topic
         self._checkpoint_topic = topics.full_name(topics.CHECKPOINTS, settings.namespace)
         self.n_restored = self.n_filled = 0
+        self.filling: dict[int, float] = {}
+        """Partitions that are being filled from the log now, and since when (monotonic)."""
         self.is_draining = False
         self._alarmed: set[int] = set()
 
@@ -100,6 +102,7 @@ class Restorer:
             opens = True
         if opens and not await self._open_epoch(engine, plan, token):
             return None
+        engine.covered_s = time.monotonic()
         return engine
 
     async def _cold_start(
@@ -164,6 +167,7 @@ class Restorer:
         where = (group, self._topic, engine.partition, engine.epoch, offset)
         record = checkpoints.record(*where, engine.log_id, log_time_ns, identity, data)
         value = schemas.encode(record)
+        engine.checkpoint_bytes = len(value)
         if len(value) > ALARM_BYTES and engine.partition not in self._alarmed:
             self._alarmed.add(engine.partition)
             self._say("checkpoint_large", partition=engine.partition, bytes=len(value), limit=2 * ALARM_BYTES)
@@ -183,6 +187,13 @@ class Restorer:
         if before is None:
             before = (await self._reader.run(self._reader.bounds, self._topic, engine.partition)).end
             self._check(token)
+        self.filling[engine.partition] = time.monotonic()
+        try:
+            await self._fill(engine, before, token)
+        finally:
+            del self.filling[engine.partition]
+
+    async def _fill(self, engine: Engine, before: int, token: Token) -> None:
         due_s = time.monotonic() + FILL_CHECKPOINT_S
         async for records in self._chunks(engine.partition, engine.offset + 1, before, FOLD_ROWS, token):
             await self._delivery.room()
@@ -206,7 +217,7 @@ class Restorer:
         self._check(token)
         await self.send_checkpoint(engine, data, offset, log_time_ns).confirmed()
         self._check(token)
-        engine.checkpointed = offset
+        engine.checkpointed, engine.covered_s = offset, time.monotonic()
 
     async def _chunks(self, partition: int, begin: int, end: int, n_rows: int, token: Token) -> Any:
         """Records of [begin, end) in lists; the fence holds when each is handed out."""

@@ -28,6 +28,8 @@ JOB_ROWS = 64
 class Counts:
     """Since the start of the process."""
 
+    events: int = 0
+    """Handed over by Faust."""
     rows: int = 0
     results: int = 0
     skipped: int = 0
@@ -87,6 +89,9 @@ class Inbox:
         self._events.append(event)
         self._filled.set()
 
+    def __len__(self) -> int:
+        return len(self._events)
+
     @property
     def is_full(self) -> bool:
         """More than a batch is waiting: take no more until there is ``room``."""
@@ -144,6 +149,7 @@ class Work:
         """Work a batch off.  Raises on defects only; what a rebalance overtakes is dropped and comes again."""
         if self.is_draining:
             return
+        self.counts.events += len(events)
         runs = contiguous_runs(events, self.fence.admits)
         self.counts.dropped += len(events) - sum(len(run.events) for run in runs)
         for job in jobs_of(runs):
@@ -178,6 +184,8 @@ class Work:
             self.counts.rows += len(take.records)
             self.counts.skipped += take.n_known
             engine.hold(take.run.events)
+            engine.handed = max(engine.handed, take.run.last)
+            engine.n_handed += len(take.run.events)
             engine.last_event_s = time.monotonic()
         for take in takes:
             if not take.records and self.fence.holds(token):
@@ -201,7 +209,7 @@ class Work:
         engine = await self.restorer.restore(partition, before, token)
         if old is not None:
             engine.hold(old.held)
-        engine.last_event_s = time.monotonic()
+        engine.last_event_s, engine.handed = time.monotonic(), engine.offset
         self.engines.put(engine)
         return engine
 
@@ -228,7 +236,7 @@ class Work:
         await self.restorer.send_checkpoint(engine, data, offset, log_time_ns).confirmed()
         if not self.fence.holds(token):
             return []
-        engine.checkpointed = max(engine.checkpointed, offset)
+        engine.checkpointed, engine.covered_s = max(engine.checkpointed, offset), time.monotonic()
         self.counts.checkpoints += 1
         # an engine put in its place meanwhile has taken the held events over
         return (self.engines.get(partition) or engine).release(offset)

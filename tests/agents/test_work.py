@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from streams.worker import restore
+from streams.supervisor.watchdog import Observation, Watchdog
+from streams.worker import readouts, restore
 from streams.worker.delivery import DeliveryFailed
+from streams.worker.figures import LONG_FILL_S, Watch, catching_up, gather
 from streams.worker.folds import Identity
+from streams.worker.latency import Latencies
 from tests.agents.scripted import CHECKPOINTS, GREEKS, HISTORY, Bench
 from tests.chaos.checksum import ChecksumFold, ChecksumMaker
 
@@ -399,3 +403,78 @@ async def test_a_stop_in_a_long_fill_leaves_a_state_that_agrees_with_what_was_se
     bench.rebalance()
     await bench.work.take(bench.events([40]))
     assert bench.results() == bench.oracle(0, 40)
+
+
+async def test_what_faust_has_handed_over_is_kept_apart_from_what_was_read_without_it() -> None:
+    """A worker whose consumer is dead goes on by itself: only this difference shows it (the watchdog)."""
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events(range(21, 30)))
+    assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (29, 29, 9)
+    await bench.work.reconcile(bench.partition, idle_s=0.0)
+    assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (29, 99, 9)
+    await bench.work.take(bench.events(range(30, 40)))
+    assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (39, 99, 19)
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+async def test_a_worker_whose_consumer_is_dead_is_found_though_it_keeps_up_by_itself(is_alive: bool) -> None:
+    bench = Bench(n_records=30)
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events(range(21, 30)))
+    log, watch, watchdog, verdicts = bench.reader.logs[3], Watch(lambda _: None), Watchdog(5.0), []
+    for second in range(8):
+        log.append(log[-1])
+        if is_alive:
+            await bench.work.take(bench.events([len(log) - 1]))
+        else:
+            await bench.work.reconcile(bench.partition, idle_s=0.0)
+        told = readouts.report(0, gather(bench.work, watch, Latencies(), 0), 10_000)
+        verdicts.append(watchdog.is_dead(Observation(float(second), told, float(second), {3: len(log)})))
+    assert bench.engine.offset == len(log) - 1, "applied is everything"
+    assert any(verdicts) == (not is_alive)
+
+
+async def test_after_a_restore_everything_up_to_its_end_counts_as_handed_over() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.reconcile(bench.partition, idle_s=0.0)
+    assert (bench.engine.handed, bench.engine.offset) == (99, 99)
+
+
+async def test_a_partition_in_restore_or_in_a_long_fill_is_catching_up() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    seen: list[tuple[int, ...]] = []
+    look = lambda ahead_s: seen.append(catching_up(bench.work, time.monotonic() + ahead_s))  # noqa: E731
+    look(0.0)
+    bench.reader.before_answer = lambda: look(0.0)
+    await bench.work.take(bench.events([60]))
+    look(0.0)
+    assert seen == [(3,), (3,), ()]
+    original = bench.reader.records
+
+    def records(*args: Any) -> Any:
+        look(LONG_FILL_S - 1.0)
+        look(LONG_FILL_S + 1.0)
+        return original(*args)
+
+    bench.reader.records = records  # type: ignore[method-assign]
+    await bench.work.reconcile(bench.partition, idle_s=0.0)
+    look(1_000.0)
+    assert seen[3:5] == [(), (3,)] and seen[-1] == ()
+
+
+async def test_a_checkpoints_age_is_that_of_the_oldest_work_it_does_not_cover() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    watch = Watch(lambda partition: 100)
+    await bench.work.take(bench.events(range(21, 30)))
+    soon = time.monotonic() + 7.0
+    found = watch.partitions(bench.work, soon)[3]
+    assert 7.0 <= found.checkpoint_age_s < 12.0, "nothing of it is covered since the restore"
+    assert (found.lag, found.offset) == (100 - 1 - 29, 29)
+    await bench.work.checkpoint(bench.partition)
+    found = watch.partitions(bench.work, soon + 60.0)[3]
+    assert found.checkpoint_age_s == 0.0, "all that was applied is covered"
+    assert found.checkpoint_bytes == len(bench.producer.of(CHECKPOINTS)[-1].value or b"")

@@ -18,7 +18,7 @@ from tests.kafka_fixtures import eventually
 
 FIELDS = {
     "records_in", "results_out", "instruments_listed", "instruments_priced", "coverage", "rejects", "latency_ms_p50",
-    "latency_ms_p99", "workers", "restarts",
+    "latency_ms_p99", "workers", "restarts", "watchdog_restarts",
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_the_demo_prices_the_whole_chain_and_says_so_in_json(bootstrap: str, tmp
     assert figures["records_in"] > figures["instruments_listed"]
     assert figures["results_out"] >= figures["instruments_priced"]
     assert 0 < figures["latency_ms_p50"] <= figures["latency_ms_p99"]
-    assert (figures["workers"], figures["restarts"]) == (2, 0)
+    assert (figures["workers"], figures["restarts"], figures["watchdog_restarts"]) == (2, 0, 0)
     assert not processes_of("demo-json")
     assert not [name for name in kafka.topic_names(bootstrap) if name.startswith("demo-json.")]
 

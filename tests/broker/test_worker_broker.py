@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
 
 from streams import kafka, topics
+from streams.metrics import MetricsError, check_free
 from streams.partitioning import N_PARTITIONS
 from streams.worker.folds import load_maker
 from tests.broker import worker_runs as runs
@@ -174,11 +178,30 @@ def test_a_second_worker_of_the_same_id_is_refused(bootstrap: str, namespace: st
     assert "worker_id_taken" in second.stderr
 
 
-def test_up_starts_workers_restarts_a_dead_one_and_leaves_no_process(
+def free_ports(n_ports: int) -> int:
+    """The first of so many free ports in a row, below those that the system gives to clients."""
+    for base in range(20_000 + os.getpid() % 1_000, 32_000, n_ports):
+        with contextlib.suppress(MetricsError):
+            check_free("127.0.0.1", range(base, base + n_ports))
+            return base
+    raise AssertionError("no free ports")
+
+
+def page(port: int, path: str) -> str:
+    """What a process serves; empty while it does not."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+        return str(answer.read().decode())
+    return ""
+
+
+def test_up_restarts_a_dead_worker_and_one_that_is_stopped_and_leaves_no_process(
     bootstrap: str, namespace: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "up.log"
     environ = {**os.environ, **runs.ENVIRON, "KAFKA_BOOTSTRAP": bootstrap}
+    environ |= {"GREEKSTREAM_SUPERVISOR_WATCHDOG_S": "5", "GREEKSTREAM_SUPERVISOR_KILL_AFTER_S": "0.5"}
+    port = free_ports(3)
+    environ["GREEKSTREAM_METRICS_PORT"] = str(port)
     arguments = [sys.executable, "-m", "streams.cli", "up", "--workers", "0-1", "--namespace", namespace]
     with log.open("w") as file:
         process = subprocess.Popen(arguments, env=environ, stderr=file)
@@ -187,12 +210,34 @@ def test_up_starts_workers_restarts_a_dead_one_and_leaves_no_process(
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
         return [line["pid"] for line in lines if line["event"] == event]
 
+    seeds = itertools.count(9)
+
+    def log_grows() -> bool:
+        runs.write(bootstrap, namespace, load.checksum_load(next(seeds), 100))
+        return True
+
     try:
         runs.wait_until_opened(bootstrap, namespace)
-        os.kill(pids("worker_started")[0], signal.SIGKILL)
-        eventually(lambda: pids("worker_restarted"))
+        killed, stopped = pids("worker_started")
+        os.kill(killed, signal.SIGKILL)
+        os.kill(stopped, signal.SIGSTOP)
+        began_s = time.monotonic()
+        eventually(lambda: log_grows() and pids("watchdog_ends"), 30.0, every_s=0.5)
+        assert pids("watchdog_ends") == [stopped], "and not the one that came back by itself"
+        eventually(lambda: len(pids("worker_restarted")) == 2)
+        counted = 'greekstream_supervisor_watchdog_restarts_total{child="%s"} 1.0'
+        eventually(lambda: sum(counted % name in page(port, "metrics") for name in ("worker-00", "worker-01")) == 1)
+        assert "greekstream_supervisor_log_ends_known 1.0" in page(port, "metrics")
+        eventually(lambda: [page(port + 1 + i, "health") for i in range(2)] == ["ok\n"] * 2)
+        print(f"stopped worker found after 5 s of silence, and back, {time.monotonic() - began_s:.1f} s after its stop")
         runs.write(bootstrap, namespace, load.checksum_load(8, 1_000))
         runs.wait_until_worked_off(bootstrap, namespace)
+        # together they say that they have all sixteen partitions and lag in none
+        texts = [page(port + 1 + i, "metrics") for i in range(2)]
+        lags = [
+            line for text in texts for line in text.splitlines() if line.startswith("greekstream_worker_lag_records{")
+        ]
+        assert len(lags) == N_PARTITIONS and all(line.endswith(" 0.0") for line in lags), lags
     finally:
         process.send_signal(signal.SIGINT)
         status = process.wait(40)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -13,10 +15,11 @@ from streams.broker_jars import JarsMissing
 from streams.broker_java import JavaMissing
 from streams.cli import main
 from streams.kafka import KafkaUnreachable
+from streams.metrics import MetricsError
 from streams.registry import RegistryError
 from streams.settings import SettingsError
 
-MENDABLE = [BrokerError, JarsMissing, JavaMissing, KafkaUnreachable, RegistryError, SettingsError]
+MENDABLE = [BrokerError, JarsMissing, JavaMissing, KafkaUnreachable, MetricsError, RegistryError, SettingsError]
 
 
 @pytest.fixture
@@ -66,3 +69,28 @@ def test_a_worker_refuses_a_wrong_setting_before_it_looks_for_kafka(
     done = CliRunner().invoke(main, ["worker", "--id", "3"])
     assert done.exit_code == 1
     assert done.output.startswith("Error: ") and says in done.output and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("command", [["worker", "--id", "3"], ["up", "--workers", "2"], ["ingest", "--namespace", "x"]])
+def test_a_metrics_port_in_use_is_one_line_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr(settings, "kafka_bootstrap", lambda *_: pytest.fail("too late"))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setenv("GREEKSTREAM_METRICS_PORT", str(other.getsockname()[1]))
+        done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: metrics cannot be served at 127.0.0.1:") and done.output.count("\n") == 1
+
+
+def test_a_workers_port_in_use_ends_the_supervisor_before_it_starts_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "kafka_bootstrap", lambda *_: pytest.fail("too late"))
+    checked: list[int] = []
+    monkeypatch.setattr("streams.metrics.serve", lambda *_: None)
+    monkeypatch.setattr("streams.metrics.check_free", lambda host, ports: checked.extend(ports))
+    monkeypatch.setenv("GREEKSTREAM_METRICS_PORT", "9400")
+    with pytest.raises(pytest.fail.Exception):
+        CliRunner().invoke(main, ["up", "--workers", "0,3", "--ingest", "ws://127.0.0.1:1"], catch_exceptions=False)
+    assert checked == [9401, 9404, 9417]

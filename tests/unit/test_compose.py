@@ -45,6 +45,8 @@ SETTINGS = {
     "WORKER": ("streams.worker.settings", "WorkerSettings"),
     "SIMULATE": ("streams.simulator.settings", "SimulatorSettings"),
     "BROKER": ("streams.broker", "BrokerSettings"),
+    "METRICS": ("streams.metrics.settings", "MetricsSettings"),
+    "SUPERVISOR": ("streams.supervisor.settings", "SupervisorSettings"),
 }
 
 
@@ -102,7 +104,7 @@ def test_a_docker_client_accepts_the_file() -> None:
 
 
 def test_the_services_are_those_of_the_pipeline() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "ingest", "workers", "simulator", "ui"}
+    assert set(SERVICES) == {"kafka", "topics", "ingest", "workers", "simulator", "ui", "prometheus", "grafana"}
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert {service["image"] for service in OURS.values()} == {SERVICES["workers"]["image"]}, (
         "one image for every service"
@@ -150,9 +152,13 @@ def test_what_a_service_waits_for_is_there_and_can_come_about() -> None:
                 assert "healthcheck" in SERVICES[other], f"{name} waits for the health of {other}"
 
 
-def test_named_volumes_are_declared_and_used() -> None:
-    used = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert used == set(COMPOSE["volumes"])
+def test_named_volumes_are_declared_and_used_and_what_is_mounted_of_ours_is_there_and_read_only() -> None:
+    used = {tuple(volume.split(":")) for service in SERVICES.values() for volume in service.get("volumes", [])}
+    ours = {volume for volume in used if volume[0].startswith("./")}
+    assert {volume[0] for volume in used - ours} == set(COMPOSE["volumes"])
+    for source, _, *mode in ours:
+        assert (ROOT / source).exists(), source
+        assert mode == ["ro"], source
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -164,6 +170,12 @@ def test_every_command_and_health_check_of_ours_is_one_the_code_has(name: str) -
         lines.append(probe[2:])
     for line in lines:
         parse_command([with_defaults(word) for word in line])
+
+
+def test_healthy_means_ready_and_is_asked_where_it_is_served() -> None:
+    for name in ("ingest", "workers"):
+        (url,) = re.findall(r"http://\S+?(?=')", OURS[name]["healthcheck"]["test"][-1])
+        assert url == f"http://127.0.0.1:{OURS[name]['environment']['GREEKSTREAM_METRICS_PORT']}/ready"
 
 
 def test_a_command_that_the_code_does_not_have_would_be_noticed() -> None:
@@ -190,7 +202,7 @@ def test_every_environment_name_is_a_setting(name: str) -> None:
 
 def test_settings_classes_and_prefixes_are_those_that_the_commands_load() -> None:
     for prefix, (module, cls) in SETTINGS.items():
-        command = {"SIMULATE": "simulate"}.get(prefix, prefix.lower())
+        command = {"METRICS": "worker", "SUPERVISOR": "up"}.get(prefix, prefix.lower())
         source = inspect.getsource(importlib.import_module(f"streams.cli.{command}"))
         assert re.search(rf'{cls},\s+"{prefix}"', source), f"{module}.{cls} is not loaded as {prefix}"
 

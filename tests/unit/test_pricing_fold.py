@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 import schemas
@@ -61,28 +59,6 @@ def test_a_snapshot_goes_on_with_the_same_bytes() -> None:
     state, first = fold.step(fold.new_state(), records[:10])
     _, second = fold.step(fold.restore(fold.snapshot(state)), records[10:])
     assert first + second == whole
-
-
-def test_the_statistics_are_rows_by_status_and_records_by_what_became_of_them() -> None:
-    """C28, C29: by reason, over the partitions of the process; what a checkpoint has counted before is not counted again."""
-    log = logs.Log().ready(logs.CALL)
-    log.contract(logs.PUT)  # never quoted
-    log.quote(at=0.5, bid=0.0330)
-    log.quote(at=0.4)  # older
-    log.quote(at=0.6, ingest_epoch=0)
-    log.clocks(1, 61)
-    made, published = maker(), []
-    for partition in (3, 4):
-        fold = made.fold(partition, "log-a")
-        state, first = fold.step(fold.new_state(), raw(log)[:8])
-        _, second = fold.step(fold.restore(fold.snapshot(state)), raw(log)[8:])
-        published += [schemas.decode(r.value) for r in first + second if r.topic == "greeks" and r.value]
-    by_status = Counter(row.status.name for row in published if isinstance(row, schemas.Greeks))
-    assert set(by_status) == {"OK", "NO_QUOTE"}
-    assert made.statistics() == {
-        "rows_by_status": by_status,
-        "records_by_reason": {"old_records": 2, "superseded_records": 2},
-    }
 
 
 def test_malformed_bytes_become_a_dead_letter_and_the_log_goes_on() -> None:

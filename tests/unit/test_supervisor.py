@@ -88,6 +88,16 @@ def test_slots_carry_static_ids_namespace_and_ingest() -> None:
     assert slots[1].name == "worker-12"
 
 
+def test_slots_have_ports_of_their_own_and_only_workers_report() -> None:
+    slots = slots_for([0, 12], "sim", ingest=("--url", "ws://x"), metrics_port=9400)
+    assert [dict(slot.environ) for slot in slots] == [
+        {"GREEKSTREAM_METRICS_PORT": port} for port in ("9401", "9413", "9417")
+    ]
+    assert [slot.reports for slot in slots] == [True, True, False]
+    # without one nobody takes the supervisor's own from the environment
+    assert dict(slots_for([0], "sim")[0].environ) == {"GREEKSTREAM_METRICS_PORT": "0"}
+
+
 def test_statuses_have_a_meaning() -> None:
     assert meaning_of(-9) == "killed by SIGKILL"
     assert "newer schema" in meaning_of(65)
@@ -124,6 +134,73 @@ class Running:
 
     def pids(self) -> list[int]:
         return [line["pid"] for line in self.events("worker_started") + self.events("worker_restarted")]
+
+
+SILENT = """
+import os, signal, time
+signal.signal(15, signal.SIG_IGN)
+os.write(int(os.environ["GREEKSTREAM_WORKER_REPORT_FD"]), b'{"worker":0,"generation":1,"n_events":5,"is_catching_up":false,'
+    b'"handed":{"4":10},"n_handed":{"4":1},"n_listed":100,"n_priced":100,"listed_usd":1.0,"priced_usd":1.0,"reasons":[]}\\n')
+print("up", flush=True)
+time.sleep(600)
+"""
+WATCHED = """
+import sys, time
+from streams.metrics import MetricsSettings
+from streams.supervisor import Slot, Supervisor
+from streams.supervisor.readouts import page, readiness, samples
+from streams.supervisor.vitals import Vitals
+from streams import logs
+logs.configure()
+
+class Growing:
+    def want(self, partitions):
+        self.wanted = set(partitions)
+
+    def newest(self):
+        return {partition: int(time.monotonic() * 100) for partition in self.wanted}
+
+class Told:
+    def put(self, figures):
+        counts = samples(figures)["watchdog_restarts_total"], samples(figures)["restarts_total"]
+        print(*[list(item.values()) for item in counts], readiness(figures, MetricsSettings()).reasons, flush=True, file=sys.stderr)
+
+supervisor = Supervisor(
+    [Slot("worker-00", ("-c", sys.argv[1]), reports=True)], stop_within_s=0.5, command=(sys.executable,), kill_after_s=0.5,
+    look_s=0.1, vitals=Vitals(Growing(), 0.5), page=Told(),
+)
+raise SystemExit(supervisor.run())
+"""
+
+
+def test_a_worker_that_reads_nothing_is_killed_when_sigterm_does_not_help_started_again_and_counted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "watched.log"
+    with path.open("w") as log:
+        process = subprocess.Popen([sys.executable, "-c", WATCHED, SILENT], stderr=log)
+
+    def events(name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("event") == name]
+
+    try:
+        eventually(lambda: events("worker_restarted"))
+        (ended,) = events("watchdog_ends")
+        (exited,) = events("worker_exited")
+        assert ended["pid"] == exited["pid"] == events("worker_started")[0]["pid"]
+        assert "unread and growing" in ended["why"]
+        assert exited["meaning"] == "killed by SIGKILL"
+        # its page: one restart, and that by the watchdog
+        eventually(lambda: "[1] [1]" in path.read_text())
+        assert "[0] [0] ()" in path.read_text(), "before, it was ready"
+    finally:
+        process.terminate()
+        process.wait(20)
+        for line in events("worker_started") + events("worker_restarted"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(line["pid"], signal.SIGKILL)
+    assert sum(events("stopped")[0]["watchdog_restarts"].values()) >= 1
 
 
 def gone(pids: list[int]) -> bool:

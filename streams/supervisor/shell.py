@@ -1,8 +1,7 @@
 """The supervisor: worker processes in sessions of their own, restarted when they die, ended when it ends.
 
 Faust supervises nothing outside its process.  Each worker has a static id, so one that comes back takes up its own
-partitions and no other notices.  The decisions (``Slot``, ``Backoff``) know no process and no clock; ``Supervisor`` is
-the shell around them.
+partitions and no other notices.  This is the shell; the decisions are in ``slots`` and ``watchdog``.
 """
 
 from __future__ import annotations
@@ -18,78 +17,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from streams.metrics import Page
 from streams.processes import die_with_parent
+from streams.supervisor import readouts
+from streams.supervisor.settings import KILL_AFTER_S
+from streams.supervisor.slots import Backoff, Slot, meaning_of
+from streams.supervisor.vitals import Vitals
 
-MAX_ID = 15
 TICK_S = 0.05
-EXIT_SUPERSEDED = 66
-"""Of an ingest that saw a higher claim: starting it again would take the claim back, and so on without end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """The first restart is at once: a killed worker is to be back in seconds.  One that keeps dying waits longer and
-    longer, until it has lived for ``forgive_s``."""
-
-    first_s: float = 0.5
-    factor: float = 2.0
-    most_s: float = 30.0
-    forgive_s: float = 60.0
-
-    def delay_s(self, n_deaths: int) -> float:
-        """Seconds to wait after the ``n_deaths``-th death in a row (1: none)."""
-        if n_deaths <= 1:
-            return 0.0
-        return min(self.most_s, self.first_s * self.factor ** min(n_deaths - 2, 30))
-
-
-@dataclass(slots=True)
-class Slot:
-    """One child: what it is, and what has become of it.  Times are seconds of any one clock."""
-
-    name: str
-    arguments: tuple[str, ...]
-    n_deaths: int = 0
-    """In a row."""
-    n_restarts: int = 0
-    started_s: float | None = None
-    due_s: float | None = 0.0
-    """When to start it; None while it runs, and once it is over."""
-    final: tuple[int, ...] = ()
-    """Exit statuses after which it is not started again."""
-    is_over: bool = False
-
-    def started(self, now_s: float) -> None:
-        self.started_s, self.due_s = now_s, None
-
-    def died(self, now_s: float, backoff: Backoff, status: int = 1) -> float | None:
-        """Note a death; the seconds until the restart, None if that was the last."""
-        if status in self.final:
-            self.is_over = True
-            return None
-        lived_s = now_s - (self.started_s if self.started_s is not None else now_s)
-        self.n_deaths = 1 if lived_s >= backoff.forgive_s else self.n_deaths + 1
-        delay_s = backoff.delay_s(self.n_deaths)
-        self.due_s = now_s + delay_s
-        self.n_restarts += 1
-        return delay_s
-
-
-def parse_workers(text: str) -> list[int]:
-    """Worker ids of ``--workers``: ``4`` means 0 to 3; ``8-15`` and ``0,3,5-7`` name them.  ValueError otherwise."""
-    if text.isdigit():
-        if not 1 <= int(text) <= MAX_ID + 1:
-            raise ValueError(f"--workers {text}: want 1 to {MAX_ID + 1}, one a partition at most")
-        return list(range(int(text)))
-    ids: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.strip().isdigit() or (dash and not last.strip().isdigit()):
-            raise ValueError(f"--workers {text!r}: want a number, a range as 0-7, or a list as 0,3,5-7")
-        ids |= set(range(int(first), int(last or first) + 1))
-    if not ids or max(ids) > MAX_ID:
-        raise ValueError(f"--workers {text!r}: ids are 0 to {MAX_ID}, and a range rises")
-    return sorted(ids)
+LOOK_S = 1.0
+REPORT_FD = "GREEKSTREAM_WORKER_REPORT_FD"
 
 
 @dataclass
@@ -97,7 +34,8 @@ class Supervisor:
     """Runs its slots until told to stop.
 
     Parameters: ``slots``; ``environ`` added to the children's; ``stop_within_s`` after which those that still run are
-    killed by their pids; ``command`` before a slot's arguments.
+    killed by their pids; ``command`` before a slot's arguments; ``kill_after_s`` of those that the watchdog has ended;
+    ``vitals`` of the workers, with the watchdog in them; ``page`` that gets figures every ``look_s``.
     """
 
     slots: Sequence[Slot]
@@ -106,11 +44,16 @@ class Supervisor:
     stop_within_s: float = 15.0
     command: Sequence[str] = (sys.executable, "-m", "streams.cli")
     clock: Callable[[], float] = time.monotonic
+    kill_after_s: float = KILL_AFTER_S
+    look_s: float = LOOK_S
+    vitals: Vitals | None = None
+    page: Page[readouts.Figures] | None = None
 
     def __post_init__(self) -> None:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._log = structlog.get_logger()
         self._n_signals = 0
+        self._look_due_s = 0.0
 
     def ask_to_stop(self, *_: object) -> None:
         """A signal handler: once asks all to stop, twice kills them."""
@@ -129,6 +72,7 @@ class Supervisor:
                 self._start_due()
                 time.sleep(TICK_S)
                 self._note_deaths()
+                self._look()
         finally:
             n_killed = self.stop()
         return 1 if n_killed else 0
@@ -141,16 +85,52 @@ class Supervisor:
                 event = "worker_restarted" if slot.n_restarts else "worker_started"
                 self._log.info(event, name=slot.name, pid=process.pid, restarts=slot.n_restarts)
 
+    def _look(self) -> None:
+        """Once a second: the workers' reports, the watchdog's verdicts, and our own page."""
+        now_s = self.clock()
+        if now_s < self._look_due_s:
+            return
+        self._look_due_s = now_s + self.look_s
+        running = {slot.name: slot for slot in self.slots if slot.due_s is None and not slot.is_over}
+        for name, why in self.vitals.dead(running) if self.vitals is not None else ():
+            if running[name].kill_due_s is None:
+                self._end(running[name], why)
+        for slot in running.values():
+            if slot.kill_due_s is not None and slot.kill_due_s <= now_s:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._processes[slot.name].pid, signal.SIGKILL)
+        if self.page is not None:
+            children = tuple(self._child(slot, slot.name in running) for slot in self.slots)
+            self.page.put(readouts.Figures(children, self.vitals is not None and self.vitals.knows_ends))
+
+    def _end(self, slot: Slot, why: str) -> None:
+        """The watchdog's: SIGTERM, and SIGKILL from ``_look`` when that does not help; then it is started as after any death."""
+        slot.n_watchdog += 1
+        slot.kill_due_s = self.clock() + self.kill_after_s
+        pid = self._processes[slot.name].pid
+        self._log.warning("watchdog_ends", name=slot.name, pid=pid, why=why, watchdog_restarts=slot.n_watchdog)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+    def _child(self, slot: Slot, is_up: bool) -> readouts.Child:
+        vital = self.vitals.of(slot.name) if self.vitals is not None and slot.reports else None
+        return readouts.Child(slot.name, is_up, slot.n_restarts, slot.n_watchdog, vital)
+
     def _spawn(self, slot: Slot) -> subprocess.Popen[bytes]:
+        pipe = self.vitals.listen(slot.name) if self.vitals is not None and slot.reports else None
+        told = {REPORT_FD: str(pipe.write_fd)} if pipe is not None else {}
         # stdout too goes to our stderr: what we print ourselves stays readable by a machine
         process = subprocess.Popen(
             [*self.command, *slot.arguments],
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
-            env={**os.environ, **self.environ},
+            env={**os.environ, **self.environ, **slot.environ, **told},
+            pass_fds=[pipe.write_fd] if pipe is not None else [],
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs here
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of a library loaded before, no lock can be held
         )
+        if pipe is not None:
+            pipe.started()
         self._processes[slot.name] = process
         return process
 
@@ -187,30 +167,9 @@ class Supervisor:
         for process in self._processes.values():
             process.wait()
         self._log.info(
-            "stopped", killed=sorted(leftovers), restarts={slot.name: slot.n_restarts for slot in self.slots}
+            "stopped",
+            killed=sorted(leftovers),
+            restarts={slot.name: slot.n_restarts for slot in self.slots},
+            watchdog_restarts={slot.name: slot.n_watchdog for slot in self.slots},
         )
         return len(leftovers)
-
-
-def meaning_of(status: int) -> str:
-    """An exit status in words."""
-    if status < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-status).name}"
-    return {
-        0: "stopped by itself",
-        64: "another worker of this id runs here",
-        65: "refuses a record of a newer schema: upgrade the workers first",
-        EXIT_SUPERSEDED: "another ingest has claimed the namespace; this one is the standby now",
-        70: "failed, see its last lines",
-    }.get(status, "failed")
-
-
-def slots_for(ids: Sequence[int], namespace: str, group: str = "", ingest: Sequence[str] = ()) -> list[Slot]:
-    """One slot a worker, and one for ingest if there are arguments for it."""
-    common = (*(("--namespace", namespace) if namespace else ()), *(("--group", group) if group else ()))
-    slots = [Slot(f"worker-{i:02d}", ("worker", "--id", str(i), *common)) for i in ids]
-    if ingest:
-        arguments = ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))
-        slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,)))
-    return slots
