@@ -48,6 +48,8 @@ SECTIONS = {
     "worker": ("streams.worker.settings", "WorkerSettings"),
     "engine": ("streams.engine.settings", "EngineSettings"),
     "simulate": ("streams.simulator.settings", "SimulatorSettings"),
+    "metrics": ("streams.metrics.settings", "MetricsSettings"),
+    "supervisor": ("streams.supervisor.settings", "SupervisorSettings"),
 }
 """Section of the file: (module, class).  By name: who asks what settings there are need not import Numba for it."""
 

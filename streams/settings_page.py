@@ -17,6 +17,8 @@ TITLES = {
     "worker": "Workers",
     "engine": "The engine: every threshold that can change a result",
     "simulate": "The simulated venue",
+    "metrics": "Metrics, health and readiness",
+    "supervisor": "The supervisor",
 }
 NOTES = {
     "": "Above the tables of the file; the variables have no section in their names.",
@@ -26,6 +28,8 @@ NOTES = {
     "worker": "Nothing here changes a byte of a result. `greekstream up` passes its environment on to its workers.",
     "engine": "A change of any of these opens the next epoch of every partition, and stands in every `Watermark` as `settings_hash`.",
     "simulate": "Options of `greekstream simulate` come first.",
+    "metrics": "Of each long-running process; `docs/operations.md` says what is served.",
+    "supervisor": "Of `greekstream up`, beside its options.",
 }
 HEAD = f"""# Settings
 

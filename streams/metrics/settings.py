@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 MOST_WORKERS = 16
 HIGHEST_PORT = 65_535
@@ -12,13 +13,13 @@ HIGHEST_PORT = 65_535
 class MetricsSettings:
     """One process's page; read by the command that starts it."""
 
-    port: int = 0
+    port: Annotated[int, "port"] = 0
     """0: none is served.  ``greekstream up`` serves its own here, its worker i at this + 1 + i, its ingest at this + 17."""
     host: str = "127.0.0.1"
     """Address to bind to.  The page asks for no password: beyond loopback only where nothing else can reach it."""
-    ready_coverage: float = 0.99
+    ready_coverage: Annotated[float, "fraction"] = 0.99
     """Ready needs so much of the chain priced, by count and by open interest.  As ``greekstream doctor`` has it."""
-    ready_lag: int = 10_000
+    ready_lag: Annotated[int, "records"] = 10_000
     """More unread records than this, over a worker's partitions: catching up.  About 10 s of a busy venue."""
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ class SupervisorSettings:
     """What ``greekstream up`` may be told beside its options."""
 
     watchdog_s: float = WATCHDOG_S
-    """A worker is ended when its lag has grown for so long while it read nothing.  0: never.  Seconds."""
+    """A worker is ended when its lag has grown for so long while it read nothing.  0: never."""
 
     kill_after_s: float = KILL_AFTER_S
     """What the watchdog has given up gets so long for its checkpoints; a process that is stopped hears no SIGTERM at all."""

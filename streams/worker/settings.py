@@ -52,8 +52,8 @@ class WorkerSettings:
     """Tests only: of the choice of those calls, so that a failure can be run again."""
     parent_pid: Annotated[int, "process id"] = 0
     """The supervisor's pid; a worker whose parent is another one stops (where the kernel does not tell it)."""
-    report_fd: int = 0
-    """File descriptor of a pipe to the supervisor, given by it; 0: none."""
+    report_fd: Annotated[int, "file descriptor"] = 0
+    """A pipe to the supervisor, given by it; 0: none."""
     host: str = ""
     """Name in the results' ``host`` header; empty: the machine's."""
 

@@ -228,5 +228,5 @@ def test_switched_off_nothing_else_changes_but_the_numbering_and_the_hash() -> N
         settings_hash(s) for s in (EngineSettings(), EngineSettings(audit=False), EngineSettings(audit_engine_every=9))
     }
     assert len(hashes) == 3
-    with pytest.raises(ValueError, match="want 0"):
+    with pytest.raises(ValueError, match="want a number of at least 0"):
         EngineSettings(audit_engine_every=-1)
