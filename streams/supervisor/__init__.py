@@ -8,10 +8,11 @@
 from streams.supervisor.log_ends import LogEnds
 from streams.supervisor.settings import SupervisorSettings
 from streams.supervisor.shell import Supervisor
-from streams.supervisor.slots import Backoff, Slot, meaning_of, parse_workers, slots_for
+from streams.supervisor.slots import EXIT_SUPERSEDED, Backoff, Slot, meaning_of, parse_workers, slots_for
 from streams.supervisor.vitals import Vitals
 
 __all__ = [
+    "EXIT_SUPERSEDED",
     "Backoff",
     "LogEnds",
     "Slot",
