@@ -127,4 +127,5 @@ def test_a_worker_that_is_started_again_is_judged_anew() -> None:
     pipe.started()
     for _ in range(60):
         now_s[0] += 1.0
+        ends.ends = {4: 100 + int(now_s[0])}
         assert off.dead(["worker-00"]) == []

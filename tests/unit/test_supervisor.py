@@ -66,6 +66,9 @@ def test_a_slot_is_due_when_its_delay_is_over() -> None:
     slot.started(11.0)
     slot.died(12.0, backoff)
     assert slot.due_s == 12.5
+    slot.kill_due_s = 12.0  # of the process that has gone
+    slot.started(12.5)
+    assert slot.kill_due_s is None
 
 
 def test_an_ingest_that_was_superseded_is_not_started_again() -> None:
