@@ -1,7 +1,7 @@
 """Whether a worker is silently dead: it runs, it owns partitions, their unread records grow, and it reads nothing (of one of
 them).
 
-Faust's consumer can stop handing records over without a word (its issues 175 and 640), and a process can be stopped or
+Faust's consumer can stop handing records over without a word (faust #175, #640), and a process can be stopped or
 stuck.  A worker whose consumer is dead still reads its partitions by itself every two seconds, so what counts is what
 Faust has handed over.  Pure: times are seconds of any one clock.
 """
