@@ -20,7 +20,7 @@ class MetricsSettings:
     ready_coverage: Annotated[float, "fraction"] = 0.99
     """Ready needs so much of the chain priced, by count and by open interest.  As ``greekstream doctor`` has it."""
     ready_lag: Annotated[int, "records"] = 10_000
-    """More unread records than this, over a worker's partitions: catching up.  About 10 s of a busy venue."""
+    """More records not applied than this, over a worker's partitions: catching up.  About 10 s of a busy venue."""
 
     def __post_init__(self) -> None:
         """Raises ValueError with what would be right."""

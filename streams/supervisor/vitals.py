@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from streams.reports import Listener, Report
@@ -16,8 +16,6 @@ cover is how long Faust needs to go on after the broker was away: up to 16 s hav
 
 class Ends(Protocol):
     """Who knows where the log ends."""
-
-    def want(self, partitions: Iterable[int]) -> None: ...
 
     def newest(self) -> Mapping[int, int] | None: ...
 
@@ -65,15 +63,12 @@ class Vitals:
             report = process.listener.newest()
             if report is not None:
                 process.report, process.reported_s = report, now_s
-        self._ends.want({p for process in self._processes.values() for p in (process.report or NOBODY).handed})
         ends = self._ends.newest()
         for name, process in self._processes.items():
             seen = Observation(now_s, process.report, process.reported_s, ends)
             if name in running and process.watchdog.is_dead(seen) and self._watchdog_s:
                 silent_s = now_s - process.reported_s
-                found.append(
-                    (name, f"{process.watchdog.unread} records unread and growing, silent for {silent_s:.0f} s")
-                )
+                found.append((name, f"{process.watchdog.unread} records unread, silent for {silent_s:.0f} s"))
         return found
 
     @property
@@ -87,6 +82,3 @@ class Vitals:
         if process is None:
             return Vital(None, 0.0, 0)
         return Vital(process.report, self._clock() - process.reported_s, process.watchdog.unread)
-
-
-NOBODY = Report(worker=-1, generation=-1, n_events=0, is_catching_up=False, handed={})

@@ -1,7 +1,7 @@
 """Whether a worker is silently dead: it runs, it owns partitions, their unread records grow, and it reads nothing (of one of
 them).
 
-Faust's consumer can stop handing records over without a word (its issues 175 and 640), and a process can be stopped or
+Faust's consumer can stop handing records over without a word (faust #175, #640), and a process can be stopped or
 stuck.  A worker whose consumer is dead still reads its partitions by itself every two seconds, so what counts is what
 Faust has handed over.  Pure: times are seconds of any one clock.
 """
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from streams.reports import Report
 
+BLIND_S = 5.0
+"""Who has not looked for longer (all of us were stopped, say) does not know what was meanwhile, and begins anew."""
 PARTITION_TIMES = 4.0
 """One partition alone gets so many times as long: under a flood Faust serves partitions in turn, and some wait."""
 
@@ -67,19 +69,36 @@ class Watchdog:
         self._within_s = within_s
         self._whole = Span()
         self._parts: dict[int, Span] = {}
+        self._heard: tuple[float, float] | None = None
+        self._looked_s: float | None = None
         self.unread = 0
         """Records not handed over, at the last observation."""
 
     def is_dead(self, seen: Observation) -> bool:
-        """Whether the worker is to be ended: it reads nothing, or one of its partitions is not read though others are.
-        To be asked a few times within the span."""
-        report, now_s, within_s = seen.report, seen.now_s, self._within_s
-        found = {} if report is None or seen.ends is None else unread(report, seen.ends)
+        """Whether the worker is to be ended: it says nothing, or reads nothing, or one of its partitions is not read though
+        others are.  To be asked every second or so."""
+        is_blind = self._looked_s is not None and seen.now_s - self._looked_s > BLIND_S
+        self._looked_s = seen.now_s
+        self.unread = 0
+        if seen.report is None or seen.ends is None or is_blind:
+            self._whole, self._parts, self._heard = Span(), {}, None
+            return False
+        found = unread(seen.report, seen.ends)
         self.unread = sum(found.values())
+        return self._is_silent(seen) or self._reads_nothing(seen.now_s, seen.report, found)
+
+    def _is_silent(self, seen: Observation) -> bool:
+        """Its loop, which reports every second whatever happens, does not turn: whatever it was doing, it does it no more."""
+        if self._heard is None or self._heard[0] != seen.reported_s:
+            self._heard = (seen.reported_s, seen.now_s)
+        return seen.now_s - self._heard[1] >= self._within_s
+
+    def _reads_nothing(self, now_s: float, report: Report, found: Mapping[int, int]) -> bool:
         # its own reads of the log in a catch-up have a limit of their own, after which it ends by itself
-        if report is None or not found or (report.is_catching_up and now_s - seen.reported_s < within_s):
+        if report.is_catching_up:
             self._whole, self._parts = Span(), {}
             return False
+        within_s = self._within_s
         group = (report.generation, tuple(report.handed))
         is_dead = self._whole.is_over(now_s, within_s, self.unread, (group, report.n_events))
         self._parts = {partition: self._parts.get(partition) or Span() for partition in found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from streams.supervisor.watchdog import Observation, Watchdog
 from streams.worker import readouts, restore
 from streams.worker.delivery import DeliveryFailed
 from streams.worker.figures import LONG_FILL_S, Watch, catching_up, gather
-from streams.worker.folds import Identity
+from streams.worker.folds import Coverage, Identity
 from streams.worker.latency import Latencies
 from tests.agents.scripted import CHECKPOINTS, GREEKS, HISTORY, Bench
 from tests.chaos.checksum import ChecksumFold, ChecksumMaker
@@ -415,6 +416,30 @@ async def test_what_faust_has_handed_over_is_kept_apart_from_what_was_read_witho
     assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (29, 99, 9)
     await bench.work.take(bench.events(range(30, 40)))
     assert (bench.engine.handed, bench.engine.offset, bench.work.counts.events) == (39, 99, 19)
+    assert bench.engine.n_handed == 19, "known ones too: they show that Faust is alive"
+
+
+async def test_results_are_counted_by_topic_when_they_are_sent() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events(range(21, 31)))
+    # every record one, every fifth a trade (25 and 30), every tenth a row of latest (the thirtieth record is offset 29)
+    assert bench.delivery.sent == {("greeks", ()): 10, ("trades", ()): 2, ("latest", ()): 1}
+
+
+async def test_what_the_engine_has_counted_before_this_process_saw_it_is_not_counted_again() -> None:
+    bench = Bench()
+    bench.add_checkpoint(20)
+    await bench.work.take(bench.events([21]))
+    watch = Watch(lambda partition: None)
+    seen = []
+    # a past of 100, two more, an earlier state after a restore, and three on from that
+    for n_old in (100, 102, 40, 43):
+        coverage = Coverage(0, "", 0, 0, {}, 0.0, 0.0, {"old_records": n_old})
+        bench.engine.fold = SimpleNamespace(coverage=lambda found=coverage: found)
+        watch.partitions(bench.work, 0.0)
+        seen.append(watch.log_events().get("old_records", 0))
+    assert seen == [0, 2, 2, 5]
 
 
 @pytest.mark.parametrize("is_alive", [True, False])

@@ -235,7 +235,8 @@ def test_the_report_leaves_coverage_to_the_supervisor_and_fits_into_a_pipe() -> 
     verbose = {
         p: PARTITION._replace(is_pricing=False, coverage=COVERED._replace(waits_for=f"{p}" * 500)) for p in range(16)
     }
-    assert len(encode(readouts.report(3, replace(READY, partitions=verbose), 0))) <= min(4_096, MOST_BYTES)
+    told = readouts.report(3, replace(READY, partitions=verbose), 0)
+    assert len(told.reasons) == 5 and len(encode(told)) <= min(4_096, MOST_BYTES)
 
 
 def test_the_log_line_has_coverage_lag_and_rejects() -> None:
