@@ -34,8 +34,8 @@ def test_between_expiry_and_its_clock_the_grid_reprices_no_expired_option() -> N
     log.clock(3_599)
     log.fixing(3_599, EXPIRIES["12APR23"] * NS, 449, 449 * FORWARD)
     log.quote(EXPIRING, at=3_599.5, bid=0.0010, ask=0.0010)
-    log.underlying(3_600.05, FORWARD * 1.01)
     forward_at(log, 3_600.05, FORWARD * 1.01)
+    log.underlying(3_600.05, FORWARD * 1.01)  # the index, on whose basis the expiring series is
     log.underlying(3_600.7, FORWARD * 1.01)
     assert {row.instrument_name for row in rows(log.run()) if row.ts_event_ns >= ns(3_600)} == {CALL}
 
@@ -297,3 +297,22 @@ def test_a_new_ingest_counts_its_snapshots_anew() -> None:
     log.set(at=1.0, n_here=2)
     state, _ = log.fold()
     assert state.waits_for == "a whole snapshot: 1 of 2 instruments of snapshot 1 were seen"
+
+
+def test_a_reject_that_cleared_and_stands_again_is_told_as_standing_after_a_set() -> None:
+    """A tombstone of the earlier clearing behind it would say that all is well."""
+    log = Log().ready()
+    for i, state in enumerate((InstrumentStatus.CLOSED, InstrumentStatus.OPEN, InstrumentStatus.CLOSED)):
+        log.quote(at=0.1 * (i + 1), bid=0.0330 + 0.0005 * i, state=state)
+    told = log.set(at=1.0, snapshot_id=2)
+    rejects = of_topic(log.run(), "rejects")
+    assert [r.record is None for r in rejects] == [False, True, False, False]
+    assert [r.source_offset for r in rejects][-1] == told
+
+
+@pytest.mark.parametrize(("to_s", "is_unseen"), [(0.0, False), (0.001, True)])
+def test_a_quote_of_the_very_end_of_a_gap_is_not_older_than_it(to_s: float, is_unseen: bool) -> None:
+    """Rule 6."""
+    log = Log().ready()
+    log.gap(at=1.0, from_s=-1.0, to_s=to_s)
+    assert log.fold()[0].instruments[CALL].is_unseen == is_unseen
