@@ -204,7 +204,8 @@ class Worker:
             await asyncio.wait_for(self._drain(tasks), self.settings.stop_within_s)
         except TimeoutError:
             self.log.warning("stop_cut_off", after_s=self.settings.stop_within_s)
-        self.log.info("worker_stopped", after_s=round(time.monotonic() - began, 3), **asdict(self.work.counts))
+        after_s = round(time.monotonic() - began, 3)
+        self.log.info("worker_stopped", after_s=after_s, **asdict(self.work.counts), **self.maker.statistics())
         return EXIT_STOPPED
 
     async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:

@@ -102,6 +102,12 @@ def test_a_stop_in_the_midst_of_a_kernel_call_keeps_what_the_call_has_done(
     found = oracle.check(bootstrap, namespace, maker, topics.group_name(namespace))
     assert found.trades > 100
     assert found.is_right, found.summary()
+    # C28: each worker says its rows by status, those that it made again included
+    said = sum(sum(line["rows_by_status"].values()) for line in fleet.events("worker_stopped"))
+    rows = {
+        r.identity for r in oracle.published(bootstrap, namespace, ["greeks"]) if not r.key.startswith(b"watermark")
+    }
+    assert said >= len(rows) > 100
 
 
 def test_a_graceful_stop_leaves_nothing_to_repeat(bootstrap: str, namespace: str, tmp_path: Path) -> None:
