@@ -205,7 +205,8 @@ class Worker:
         except TimeoutError:
             self.log.warning("stop_cut_off", after_s=self.settings.stop_within_s)
         after_s = round(time.monotonic() - began, 3)
-        self.log.info("worker_stopped", after_s=after_s, **asdict(self.work.counts), **self.maker.statistics())
+        by_status = readouts.rows_by_status(self.work.delivery.sent)
+        self.log.info("worker_stopped", after_s=after_s, **asdict(self.work.counts), rows_by_status=by_status)
         return EXIT_STOPPED
 
     async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:

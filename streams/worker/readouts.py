@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from schemas import RowStatus, SigmaSource, Trigger
 from streams.metrics import Distribution, MetricsSettings, Page, Readiness, Samples, ratio, why_not_covered
@@ -86,16 +87,16 @@ def line(figures: Figures, most_lag: int) -> dict[str, object]:
         "coverage": None if share is None else round(share, 4),
         "coverage_open_interest": None if by_interest is None else round(by_interest, 4),
         "rejected_by_status": figures.rejected,
-        "rows_by_status": _rows_by_status(figures),
+        "rows_by_status": rows_by_status(figures.sent),
         "log_events": dict(figures.log_events),
         "not_ready": why_not_current(figures, most_lag),
     }
 
 
-def _rows_by_status(figures: Figures) -> dict[str, int]:
-    """Rows of greeks.v1 since the process started (C28, C29)."""
+def rows_by_status(sent: Mapping[tuple[str, tuple[int, ...]], int]) -> dict[str, int]:
+    """Rows of greeks.v1 since the process started (C28, C29), from what has been ``sent``."""
     found: defaultdict[str, int] = defaultdict(int)
-    for (topic, what), n in figures.sent.items():
+    for (topic, what), n in sent.items():
         if topic == "greeks" and what:
             found[RowStatus(what[1]).name] += n
     return dict(found)
