@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARITHMETIC := tests/golden tests/properties
 
-.PHONY: setup demo test check bench recorded chaos clean
+.PHONY: setup demo test check bench bench-pipeline soak recorded chaos clean
 
 setup: $(STAMP)  ## virtual environment, packages, and the broker's jars
 
@@ -40,6 +40,12 @@ check: setup  ## lint, types, direction of imports
 
 bench: setup  ## figures, as JSON
 	$(BIN)/python -m pytest tests/bench -p no:randomly --benchmark-disable-gc --benchmark-json=.state/bench.json
+
+bench-pipeline: setup  ## worker with and without pricing, replay, spot move, one quote, ten thousand options: JSON, machine named
+	$(BIN)/python -m pytest tests/bench/test_pipeline_bench.py tests/bench/test_engine_bench.py -p no:randomly --benchmark-disable-gc --benchmark-json=.state/bench-pipeline.json
+
+soak: setup  ## an hour of the simulated market through sixteen workers: memory and lag, flat or not
+	$(BIN)/python -m tests.soak --minutes 60 --workers 16 --plot .state/soak.svg
 
 recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, through the whole path
 	$(BIN)/python -m tests.recorded --full
