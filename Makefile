@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ARITHMETIC := tests/golden tests/properties
+PURE := test_engine*.py test_lanes.py test_paths.py test_pric*.py test_qmc*.py test_schemas*.py
+ARITHMETIC := tests/golden tests/properties $(wildcard $(PURE:%=tests/unit/%))
 
 .PHONY: setup demo test check bench bench-pipeline soak recorded chaos clean
 
@@ -20,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
 	$(BIN)/greekstream demo
 
-# The arithmetic has no clock in it: it runs beside the tests that mostly wait for Kafka, in the time that those leave.
+# The arithmetic and the pure parts have no clock in them: they run beside the tests that mostly wait for Kafka, in the time that those leave.
 test: export REQUIRE_BROKER = 1
 test: export REQUIRE_JIT = 1
 test: export REQUIRE_QUANTLIB = 1
@@ -29,8 +30,8 @@ test: export REQUIRE_NBFORMAT = 1
 test: setup  ## everything, broker tests on a real Apache Kafka included
 	@mkdir -p .state; nice -n 19 $(BIN)/python -m pytest -q $(ARITHMETIC) > .state/arithmetic.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest tests --ignore=tests/bench $(ARITHMETIC:%=--ignore=%); here=$$?; \
-	echo 'waiting for $(ARITHMETIC)'; wait $$beside; there=$$?; cat .state/arithmetic.log; \
-	echo "$(ARITHMETIC): exit status $$there; the rest: exit status $$here"; exit $$((here || there))
+	echo 'waiting for the arithmetic'; wait $$beside; there=$$?; cat .state/arithmetic.log; \
+	echo "arithmetic: exit status $$there; the rest: exit status $$here"; exit $$((here || there))
 
 check: setup  ## lint, types, direction of imports
 	$(BIN)/ruff check .
