@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PURE := test_engine*.py test_lanes.py test_paths.py test_pric*.py test_qmc*.py test_schemas*.py
-ATTACKS := tests/chaos tests/broker/test_recorded.py
 ARITHMETIC := tests/golden tests/properties $(wildcard $(PURE:%=tests/unit/%))
 
 .PHONY: setup demo test check bench bench-pipeline soak recorded chaos clean
@@ -22,19 +21,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
 	$(BIN)/greekstream demo
 
-# Three at once, for most of them wait: the arithmetic and the pure parts, which have no clock in them, in the time that the others leave; the
-# attacks and the recorded expiry on brokers of their own; everything else.
+# The arithmetic and the pure parts have no clock in them: they run beside the tests that mostly wait for Kafka, in the time that those leave.
 test: export REQUIRE_BROKER = 1
 test: export REQUIRE_JIT = 1
 test: export REQUIRE_QUANTLIB = 1
 test: export REQUIRE_CALENDARS = 1
 test: export REQUIRE_NBFORMAT = 1
 test: setup  ## everything, broker tests on a real Apache Kafka included
-	@mkdir -p .state; nice -n 19 $(BIN)/python -m pytest -q $(ARITHMETIC) > .state/arithmetic.log 2>&1 & arithmetic=$$!; \
-	$(BIN)/python -m pytest -q $(ATTACKS) > .state/attacks.log 2>&1 & attacks=$$!; \
-	$(BIN)/python -m pytest tests --ignore=tests/bench $(ARITHMETIC:%=--ignore=%) $(ATTACKS:%=--ignore=%); here=$$?; \
-	echo 'waiting for the others'; wait $$attacks; b=$$?; wait $$arithmetic; c=$$?; cat .state/attacks.log .state/arithmetic.log; \
-	echo "attacks: exit status $$b; arithmetic: exit status $$c; the rest: exit status $$here"; exit $$((here || b || c))
+	@mkdir -p .state; nice -n 19 $(BIN)/python -m pytest -q $(ARITHMETIC) > .state/arithmetic.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest tests --ignore=tests/bench $(ARITHMETIC:%=--ignore=%); here=$$?; \
+	echo 'waiting for the arithmetic'; wait $$beside; there=$$?; cat .state/arithmetic.log; \
+	echo "arithmetic: exit status $$there; the rest: exit status $$here"; exit $$((here || there))
 
 check: setup  ## lint, types, direction of imports
 	$(BIN)/ruff check .
