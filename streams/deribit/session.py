@@ -156,14 +156,17 @@ class Session:
         return self._close_reason
 
     def disconnected(self, now_ns: int, reason: str) -> list[Event]:
-        """The socket is gone: callers' requests fail, subscriptions are forgotten; instruments and trade numbers are kept."""
+        """The socket is gone: callers' requests fail, subscriptions are forgotten; instruments and trade numbers are kept.
+
+        Disconnected comes first: whoever hears of a failed request knows why, and does not take it for the venue's last word.
+        """
         events = self.take_events()
+        if self._is_connected:
+            events.append(Disconnected(now_ns, self._close_reason or reason, self._subscriptions.confirmed))
         for query in self._requests.clear():
             if not query.is_own:
                 asked = query.asked
                 events.append(RequestFailed(asked.method, CONNECTION_LOST, reason, False, asked.request))
-        if self._is_connected:
-            events.append(Disconnected(now_ns, self._close_reason or reason, self._subscriptions.confirmed))
         self._is_connected = False
         return events
 

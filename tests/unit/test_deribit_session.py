@@ -338,9 +338,9 @@ def test_a_loss_fails_callers_requests_and_a_reconnect_subscribes_what_is_known_
     world.session.get_trades_by_sequence(venue.OPTION, 1, 2, "mine")
     world.tick()
     lost = world.session.disconnected(world.now, "reset")
-    assert kinds(lost) == ["RequestFailed", "Disconnected"]
-    assert isinstance(lost[1], ev.Disconnected)
-    assert set(lost[1].channels) == before
+    assert kinds(lost) == ["Disconnected", "RequestFailed"]
+    assert isinstance(lost[0], ev.Disconnected)
+    assert set(lost[0].channels) == before
     assert world.session.tick(world.now) == []
     world.sent.clear()
     world.connect()

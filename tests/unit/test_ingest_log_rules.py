@@ -15,6 +15,7 @@ from schemas import (
     UnderlyingQuote,
 )
 from streams.deribit import events as ev
+from streams.deribit.session import Session, SessionSettings
 from streams.ingest import core
 from streams.partitioning import N_PARTITIONS, partition_of
 from tests.ingest_world import (
@@ -387,14 +388,74 @@ def test_rule_6_a_reconnect_backfills_before_its_gap_and_asks_by_sequence_for_wh
     assert [r.trade_seq for r in world.records(OptionTrade)] == [20, 25, 21, 22, 23, 24]
 
 
-def test_rule_6_a_refused_request_is_counted_as_missing_and_recovery_goes_on() -> None:
+REFUSED = ("public/get_last_trades_by_instrument", 11_000, "no", False)
+
+
+def test_rule_6_a_request_refused_again_and_again_is_counted_as_missing_and_recovery_goes_on() -> None:
     world = World().start()
     (request,) = [
         o for o in world.live(trade(NOON + 5 * S, 1), trade(NOON + 6 * S, 3)) if isinstance(o, core.TradesBySequence)
     ]
-    world.give(ev.RequestFailed("public/get_last_trades_by_instrument", 11_000, "no", False, request))
+    waits_s = []
+    for _ in range(3):
+        failed_ns = world.now_ns
+        assert not [o for o in world.give(ev.RequestFailed(*REFUSED, request)) if isinstance(o, core.TradesBySequence)]
+        while not (again := [o for o in world.tick(world.now_ns + 100 * MS) if isinstance(o, core.TradesBySequence)]):
+            assert world.now_ns < failed_ns + 10 * S
+            assert not world.records(FeedGap), "a refusal is no answer"
+        assert again == [request]
+        waits_s.append(round((world.now_ns - failed_ns) / S, 1))
+    assert waits_s == [1.0, 2.0, 4.0]
+    world.give(ev.RequestFailed(*REFUSED, request))
     (gap,) = world.records(FeedGap)
     assert (gap.trades_recovered, gap.trade_seq_missing) == (0, 1)
+
+
+def test_rule_6_trades_of_a_request_that_failed_once_are_not_lost() -> None:
+    world = World().start()
+    (request,) = [
+        o for o in world.live(trade(NOON + 5 * S, 1), trade(NOON + 6 * S, 3)) if isinstance(o, core.TradesBySequence)
+    ]
+    world.give(ev.RequestFailed(*REFUSED, request))
+    world.pass_to(world.now_ns + 2 * S)
+    world.give(ev.TradePage(request, (trade(NOON + 5 * S, 2),), False))
+    (gap,) = world.records(FeedGap)
+    assert (gap.trades_recovered, gap.trade_seq_missing) == (1, 0)
+    assert [r.trade_seq for r in world.records(OptionTrade)] == [1, 3, 2]
+
+
+def test_rule_6_an_outage_is_not_closed_while_its_backfill_has_only_failed() -> None:
+    world = World(recovered(NOON - 30 * S))
+    (request,) = [o for o in world.connect() if isinstance(o, core.TradesByTime)]
+    world.give(ev.RequestFailed("public/get_last_trades_by_currency_and_time", -1, "no answer in time", False, request))
+    assert not world.records(FeedGap)
+    (again,) = [o for o in world.pass_to(world.now_ns + 2 * S) if isinstance(o, core.TradesByTime)]
+    assert again == request
+    world.give(ev.TradePage(again, (trade(NOON - 20 * S, 1),), False))
+    (gap,) = world.records(FeedGap)
+    assert (gap.trades_recovered, gap.trade_seq_missing) == (1, 0)
+
+
+def test_rule_6_a_connection_lost_in_mid_backfill_loses_no_trade() -> None:
+    """A hole asked for by number, then the cut: the session says so in this order, and what was asked for is asked again."""
+    world = World().start()
+    (request,) = [
+        o for o in world.live(trade(NOON + 5 * S, 1), trade(NOON + 6 * S, 3)) if isinstance(o, core.TradesBySequence)
+    ]
+    session = Session(SessionSettings(currencies=("BTC",)))
+    session.connected(world.now_ns)
+    session.get_trades_by_sequence(request.instrument_name, request.first, request.last, request)
+    world.give(*session.disconnected(world.now_ns, "cut"))
+    assert not world.records(FeedGap)
+    world.pass_to(NOON + 9 * S)
+    (by_time,) = [o for o in world.connect() if isinstance(o, core.TradesByTime)]
+    world.give(ev.TradePage(by_time, (), False))
+    assert request in world.of(core.TradesBySequence)[1:]
+    world.give(ev.TradePage(request, (trade(NOON + 5 * S, 2),), False))
+    (gap,) = world.records(FeedGap)
+    assert (gap.trades_recovered, gap.trade_seq_missing) == (1, 0)
+    assert gap.from_ns <= NOON + 6 * S, "from the hole on, not from the cut on"
+    assert sorted(r.trade_seq for r in world.records(OptionTrade)) == [1, 2, 3]
 
 
 def test_rule_6_a_wrong_trade_number_does_not_start_a_backfill_of_millions() -> None:

@@ -136,7 +136,7 @@ def _delivery_prices(state: State, event: ev.DeliveryPrices) -> None:
 def _trade_page(state: State, event: ev.TradePage) -> None:
     for trade in event.trades:
         market.take_trade(state, trade if trade.is_backfill else trade._replace(is_backfill=True))
-    state.writer.outs += state.backfill.answer(event.request, event)
+    state.writer.outs += state.backfill.answer(event.request, event, state.timeline.now_ns)
     outages.proceed(state)
 
 
@@ -147,7 +147,7 @@ def _failed(state: State, event: ev.RequestFailed) -> None:
         for currency in state.settings.currencies:
             if currency not in state.listing.currencies_seen:
                 state.lists_due_ns.setdefault(currency, state.timeline.now_ns + LIST_AGAIN_NS)
-    state.writer.outs += state.backfill.answer(event.request, None)
+    state.writer.outs += state.backfill.answer(event.request, None, state.timeline.now_ns)
     outages.proceed(state)
 
 

@@ -29,6 +29,8 @@ def disconnected(state: State, event: ev.Disconnected) -> None:
     state.is_connected, state.connected_since_ns = False, event.recv_ns
     if state.gap_from_ns is None and state.writer.clock_ns:
         state.gap_from_ns = min(state.writer.clock_ns, state.timeline.venue_ns)
+    if state.gap_from_ns is not None and state.hole_from_ns is not None:
+        state.gap_from_ns = min(state.gap_from_ns, state.hole_from_ns)  # its trades are asked for with the outage's
     state.gap_channels = tuple(sorted({*state.gap_channels, *families(event.channels)}))
     state.backfill.reset()
     state.snapshot = None
@@ -62,6 +64,8 @@ def proceed(state: State) -> None:
         and state.listing.entries
     ):
         _begin(state)
+    if state.is_connected:
+        state.writer.outs += state.backfill.due(now_ns)
     is_late = now_ns >= state.stage_deadline_ns
     if state.stage is Stage.BY_TIME and (not state.backfill.is_timed or is_late):
         state.stage = Stage.BY_SEQUENCE

@@ -22,6 +22,8 @@ PAGE = 1_000
 MAX_PAGES = 2_000
 """Bound on one currency's backfill: two million trades."""
 OVERLOOK_MS = 60_000
+MAX_ATTEMPTS = 4
+"""A request for trades that the venue refuses or leaves unanswered is asked again after 1, 2 and 4 s; then its trades count as missing."""
 
 
 class Stage(IntEnum):
@@ -43,6 +45,9 @@ class Backfill:
         self._by_time: dict[TradesByTime, int] = {}
         self._holes: dict[tuple[str, int, int], int] = {}
         """Hole -> the first number not yet answered."""
+        self._failures: dict[TradesByTime | TradesBySequence, int] = {}
+        self._again: list[tuple[int, TradesByTime | TradesBySequence]] = []
+        """(not before ns, request): what failed and is asked again."""
         self.n_recovered = self.n_missing = 0
 
     @property
@@ -58,6 +63,16 @@ class Backfill:
         """The connection is gone and its requests with it."""
         self._by_time.clear()
         self._holes.clear()
+        self._failures.clear()
+        self._again.clear()
+
+    def due(self, now_ns: int) -> list[Outcome]:
+        """Requests that failed and are to be asked again by now."""
+        if not self._again:
+            return []
+        requests: list[Outcome] = [request for at_ns, request in self._again if at_ns <= now_ns]
+        self._again = [(at_ns, request) for at_ns, request in self._again if at_ns > now_ns]
+        return requests
 
     def ask_by_time(self, currencies: Iterable[str], from_ns: int, to_ns: int) -> list[Outcome]:
         """Ask for every option trade of these currencies in a span of time."""
@@ -90,13 +105,32 @@ class Backfill:
         self.n_missing += n_missing
         self._counts.trade_seq_missing += n_missing
 
-    def answer(self, request: object, page: TradePage | None) -> list[Outcome]:
-        """A request is answered (its trades are already in the ledger) or has failed (None): what to ask next."""
+    def answer(self, request: object, page: TradePage | None, now_ns: int) -> list[Outcome]:
+        """A request is answered (its trades are already in the ledger) or has failed (None): what to ask next.
+
+        One failure gives nothing up: trades that the venue still has are not lost because it was busy once.
+        """
+        if not isinstance(request, TradesByTime | TradesBySequence) or not self._is_waiting_for(request):
+            return []
+        if page is None and self._asks_again(request, now_ns):
+            return []
+        self._failures.pop(request, None)
         if isinstance(request, TradesByTime):
             return self._answer_by_time(request, page)
-        if isinstance(request, TradesBySequence):
-            return self._answer_hole(request, page)
-        return []
+        return self._answer_hole(request, page)
+
+    def _is_waiting_for(self, request: TradesByTime | TradesBySequence) -> bool:
+        if isinstance(request, TradesByTime):
+            return request in self._by_time
+        return any(hole[0] == request.instrument_name and first == request.first for hole, first in self._holes.items())
+
+    def _asks_again(self, request: TradesByTime | TradesBySequence, now_ns: int) -> bool:
+        n_failures = self._failures.get(request, 0) + 1
+        if n_failures >= MAX_ATTEMPTS:
+            return False
+        self._failures[request] = n_failures
+        self._again.append((now_ns + NS_PER_S * 2 ** (n_failures - 1), request))
+        return True
 
     def _answer_by_time(self, request: TradesByTime, page: TradePage | None) -> list[Outcome]:
         n_pages = self._by_time.pop(request, None)
