@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PURE := test_engine*.py test_lanes.py test_paths.py test_pric*.py test_qmc*.py test_schemas*.py
-ARITHMETIC := tests/golden tests/properties $(wildcard $(PURE:%=tests/unit/%))
 
 .PHONY: setup demo test check bench bench-pipeline soak recorded chaos clean
 
@@ -13,7 +11,7 @@ setup: $(STAMP)  ## virtual environment, packages, and the broker's jars
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekstream needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[broker,registry,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[broker,registry,dev]'
 	@echo 'compiling the kernels (once), while the broker is fetched'
 	$(BIN)/greekstream broker fetch & fetch=$$!; $(BIN)/python -c 'import pricers; pricers.warm_up()' && wait $$fetch
 	touch $(STAMP)
@@ -21,17 +19,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
 	$(BIN)/greekstream demo
 
-# The arithmetic and the pure parts have no clock in them: they run beside the tests that mostly wait for Kafka, in the time that those leave.
 test: export REQUIRE_BROKER = 1
 test: export REQUIRE_JIT = 1
 test: export REQUIRE_QUANTLIB = 1
 test: export REQUIRE_CALENDARS = 1
 test: export REQUIRE_NBFORMAT = 1
 test: setup  ## everything, broker tests on a real Apache Kafka included
-	@mkdir -p .state; nice -n 19 $(BIN)/python -m pytest -q $(ARITHMETIC) > .state/arithmetic.log 2>&1 & beside=$$!; \
-	$(BIN)/python -m pytest tests --ignore=tests/bench $(ARITHMETIC:%=--ignore=%); here=$$?; \
-	echo 'waiting for the arithmetic'; wait $$beside; there=$$?; cat .state/arithmetic.log; \
-	echo "arithmetic: exit status $$there; the rest: exit status $$here"; exit $$((here || there))
+	$(BIN)/python -m tests.suite
 
 check: setup  ## lint, types, direction of imports
 	$(BIN)/ruff check .
