@@ -209,7 +209,7 @@ def tick(state: State) -> None:
         and now_ns - state.connected_since_ns > NO_TIME_WAIT_NS
         and timeline.is_wall
     ):
-        timeline.start(now_ns)  # the venue does not tell its time: ours is the best there is
+        timeline.start_unanswered()
     advance(state)
     flush_changed(state, timeline.estimate_ns())
     outages.proceed(state)
