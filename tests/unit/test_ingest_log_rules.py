@@ -260,6 +260,18 @@ def test_rule_3_after_a_machine_has_slept_the_clock_is_the_venues_again(asleep_s
     assert world.state.counts.clamped <= 2, "nothing is bounded by the time of before the sleep"
 
 
+def test_rule_3_an_event_far_ahead_has_the_venue_asked_for_its_time() -> None:
+    world = World().start()
+    world.pass_to(NOON + 15 * S)  # the last answer is 15 s old, the next one due in as many
+    n_asked = len(world.of(core.GetTime))
+    world.give(quote(NOON + 60 * S), quote(NOON + 61 * S))
+    world.pass_to(NOON + 16 * S)
+    assert len(world.of(core.GetTime)) == n_asked + 1
+    world.give(world.venue_time())
+    world.pass_to(NOON + 25 * S)
+    assert len(world.of(core.GetTime)) == n_asked + 1, "answered: nothing contradicts our time any more"
+
+
 def test_rule_2_neither_a_wrong_answer_nor_a_wrong_event_alone_moves_the_clock() -> None:
     world = World().start()
     world.live(index(NOON + 5 * S))

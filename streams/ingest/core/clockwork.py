@@ -242,7 +242,9 @@ def _ask(state: State, now_ns: int) -> None:
         else QUIET_ASK_NS
     )
     is_lost = state.time_asked_ns and now_ns - state.time_asked_ns > 10 * NS_PER_S
-    if now_ns >= state.time_due_ns and (not state.time_asked_ns or is_lost):
+    # an event far ahead of our time is wrong, or we are: the venue's own word decides, a second after the last one at the earliest
+    is_doubted = state.timeline.is_contradicted and now_ns >= state.time_due_ns - every_ns + NS_PER_S
+    if (now_ns >= state.time_due_ns or is_doubted) and (not state.time_asked_ns or is_lost):
         state.time_due_ns, state.time_asked_ns = now_ns + every_ns, now_ns
         outs.append(GetTime())
     for currency in [currency for currency, due_ns in state.lists_due_ns.items() if due_ns <= now_ns]:

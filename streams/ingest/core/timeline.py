@@ -42,6 +42,8 @@ class Timeline:
         self._n_observed = self._n_at_answer = 0
         self._answer_ns = 0
         self._early_ns: deque[int] = deque(maxlen=N_EARLY)
+        self.is_contradicted = False
+        """Since the last answer of public/get_time an event was further ahead than is believed of one alone."""
 
     @property
     def is_started(self) -> bool:
@@ -102,6 +104,8 @@ class Timeline:
                 self._early_ns.append(ts_ns)
             elif ts_ns <= self._wall_limit_ns() or self._is_told(ts_ns):
                 self.venue_ns, self._venue_at_ns = ts_ns, self.now_ns
+            else:
+                self.is_contradicted = True
             return True
         if ts_ns <= self.venue_ns + JUMP_NS:
             self.venue_ns = ts_ns
@@ -138,6 +142,7 @@ class Timeline:
         lay between the two: the source is silent.
         """
         if self.is_wall:
+            self.is_contradicted = False
             self.offset_ms = (time.venue_ns - (time.sent_ns + time.recv_ns) / 2) / NS_PER_MS
         if not self.is_started:
             self.start(time.venue_ns)
