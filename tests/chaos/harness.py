@@ -31,7 +31,7 @@ LOADS: dict[str, Callable[[int, int], Iterator[Written]]] = {
     EXPIRING: expiring_load,
 }
 OPEN_S = 120.0
-SETTLE_S, LONGEST_S = 300.0, 900.0
+SETTLE_S, LONGEST_S = 600.0, 2_400.0
 """How long to wait for all workers to have their partitions, and how long the log of a run that waits can become."""
 
 

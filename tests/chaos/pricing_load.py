@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -138,12 +139,19 @@ def expiring_load(seed: int, n_records: int) -> Iterator[Written]:
 
 
 def jumping_load(seed: int, n_records: int) -> Iterator[Written]:
-    """The same, with one event time in thirty off by a minute to two hours, one Clock in thirty in the past, and one second
-    in thirty followed by a minute or two hours without a Clock; Kafka's times by rule 2 of the log."""
+    """The same, with one event time in thirty off by a minute to two hours, one Clock in thirty in the past, and now and then two
+    hours or a minute without a Clock; Kafka's times by rule 2 of the log."""
     rng = random.Random(f"jumps {seed}")
+    pauses = itertools.cycle((7_200, 60))
+    left = rng.randint(10, 30)
 
     def pause_s() -> int:
-        return 1 if rng.random() > 1 / 30 else rng.choice((60, 7_200))
+        nonlocal left
+        left -= 1
+        if left:
+            return 1
+        left = rng.randint(10, 30)
+        return next(pauses)
 
     log = _Log(seed, [names_of(p) for p in range(N_PARTITIONS)])
     return _first(_timed(_bent(_written(log, logs.START_NS, pause_s), rng)), n_records)
