@@ -45,8 +45,8 @@ soak: setup  ## an hour of the simulated market through sixteen workers: memory 
 recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, through the whole path
 	$(BIN)/python -m tests.recorded --full
 
-chaos: setup  ## ten seeds of kills, stops, joins and restarts, 1 -> 6 -> 3 workers, a full disk, against the oracle
-	$(BIN)/python -m tests.chaos --seeds 10 --engine --ingest --numbers --full-disk
+chaos: setup  ## ten seeds of kills, stops, joins and restarts; wrong clocks, a bad network, slow readers, 1 -> 16 -> 3 workers, a full disk
+	$(BIN)/python -m tests.chaos --seeds 10 --all
 
 clean:  ## everything that setup and runs have made
 	-test -x $(BIN)/greekstream && $(BIN)/greekstream broker stop

@@ -30,7 +30,10 @@ def die_with_parent() -> None:
 
 
 class Child:
-    """One child process with a name and a log file for its stderr; stdout is a pipe when ``is_talking``, ours when ``is_visible``."""
+    """One child process with a name and a log file for its stderr; stdout is a pipe when ``is_talking``, ours when ``is_visible``.
+
+    It runs ``module``, which is the command line unless a test has one of its own.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,13 @@ class Child:
         is_talking: bool = False,
         is_visible: bool = False,
         environ: Mapping[str, str] | None = None,
+        module: str = "streams.cli",
     ) -> None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self.name, self.log_path = name, log_path
         with log_path.open("wb") as log:  # of this run only: restarts are counted from it
             self.process: subprocess.Popen[str] = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=None if is_visible else subprocess.PIPE if is_talking else log,
                 stderr=log,

@@ -67,6 +67,7 @@ def _time_ns(text: str | None, option: str) -> int | None:
 @click.option("--expire-in", type=float, help="Start this many seconds before an 08:00 UTC expiry.")
 @click.option("--seconds", type=float, help="Stop after this many seconds.")
 @click.option("--faults", "fault_seed", type=int, help="Seed of a schedule of faults (cuts, pauses, repeats...).")
+@click.option("--fault-every", "fault_every_s", type=float, help="Seconds between two faults, on average.  [5]")
 def command(
     recordings: tuple[Path, ...],
     currencies: str | None,

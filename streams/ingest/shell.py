@@ -210,7 +210,11 @@ async def _serve(
 
 
 async def _main(
-    settings: IngestSettings, manners: channels.SessionSettings, bootstrap: str, page: Page[figures.Figures]
+    settings: IngestSettings,
+    manners: channels.SessionSettings,
+    bootstrap: str,
+    page: Page[figures.Figures],
+    clock: SteadyClock,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -231,7 +235,6 @@ async def _main(
         url=settings.address,
         last_clock_ns=recovered.last_clock_ns,
     )
-    clock = SteadyClock()
     session_settings = settings.session(manners)
     session = Session(session_settings)
     state = core.new_state(
@@ -259,9 +262,11 @@ def run(
     manners: channels.SessionSettings,
     bootstrap: str,
     page: Page[figures.Figures] | None = None,
+    clock: SteadyClock | None = None,
 ) -> None:
-    """Ingest until SIGINT or SIGTERM, and leave the figures on the page; ``manners`` as ``IngestSettings.session`` takes them.
+    """Ingest until SIGINT or SIGTERM, and leave the figures on the page; ``manners`` as ``IngestSettings.session`` takes them;
+    ``clock`` is our own time, the machine's unless given.
 
     Raises IngestError (Superseded, DeliveryFailed) with a message for people.
     """
-    asyncio.run(_main(settings, manners, bootstrap, page or figures.page()))
+    asyncio.run(_main(settings, manners, bootstrap, page or figures.page(), clock or SteadyClock()))

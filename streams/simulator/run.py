@@ -49,7 +49,7 @@ async def simulate(
     """Serve until the source ends, ``settings.seconds`` have passed or ``stop`` is set; returns a summary."""
     truth = TruthFile(settings.truth) if settings.truth != Path() else None
     source: Source = open_recording(settings) if settings.recordings else synthetic(settings, truth)
-    faults = Faults(settings.fault_seed if settings.fault_seed >= 0 else None)
+    faults = Faults(settings.fault_seed if settings.fault_seed >= 0 else None, settings.fault_every_s)
     try:
         limits = ServerSettings(queue_limit=QUEUE_LIMIT_PLAYBACK) if settings.recordings else ServerSettings()
         async with listening(source, host=settings.host, port=settings.port, settings=limits, faults=faults) as server:

@@ -52,7 +52,9 @@ class SimulatorSettings:
     seconds: Annotated[float, "s"] = 0.0
     """Stop after so long; 0: never."""
     fault_seed: Annotated[int, "seed"] = -1
-    """Of a schedule of faults (cuts, pauses, repeats); -1: none."""
+    """Of a schedule of faults (cuts, pauses, repeats, wrong times); -1: none."""
+    fault_every_s: Annotated[float, "s"] = 5.0
+    """Between two of them, on average."""
 
     def check(self) -> None:
         """Raises ValueError with what would be right."""

@@ -9,14 +9,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
+from streams.partitioning import N_PARTITIONS
 from streams.processes import die_with_parent
+
+WARM_WITHIN_S = 280
+"""Kernels compile in a minute on a free core; a test's own limit is 300 s."""
+
+
+class Recovery(NamedTuple):
+    """A worker back from the dead, s: from its start to its first line as a worker (Python, packages, kernels), and from there
+    until all its partitions were restored."""
+
+    worker: int
+    start_s: float
+    recovered_s: float
 
 
 class Fleet:
@@ -30,6 +44,7 @@ class Fleet:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: dict[int, float] = {}
         self._retired: list[subprocess.Popen[bytes]] = []
+        self._started: dict[int, list[float]] = {}
         self.n_restarts = 0
         self.unexpected_ends: list[tuple[int, int]] = []
         self._expected: set[int] = set()
@@ -47,6 +62,7 @@ class Fleet:
             process.wait()
 
     def start(self, worker_id: int) -> None:
+        self._started.setdefault(worker_id, []).append(time.time())
         with (self._log_dir / f"worker-{worker_id}.log").open("ab") as log:
             self._processes[worker_id] = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli", "worker", "--id", str(worker_id), "--namespace", self._namespace],
@@ -58,13 +74,13 @@ class Fleet:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - this process starts no thread before its children
             )
 
-    def warm_up(self) -> None:
+    def warm_up(self, within_s: float = WARM_WITHIN_S) -> None:
         """Compile the kernels once: workers that all compile at their start would take minutes to come up."""
         if Fleet._is_warm:
             return
-        Fleet._is_warm = True
         arguments = [sys.executable, "-m", "streams.cli", "worker", "--warm-up"]
-        subprocess.run(arguments, env=self._environ, check=True, timeout=280)
+        subprocess.run(arguments, env=self._environ, check=True, timeout=within_s)
+        Fleet._is_warm = True
 
     @property
     def ids(self) -> list[int]:
@@ -134,13 +150,55 @@ class Fleet:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Log lines of all workers with this event."""
-        found = []
+        return list(self.lines(name))
+
+    def lines(self, *names: str) -> Iterator[dict[str, Any]]:
+        """Log lines with one of these events, worker after worker, of each in the order of their time."""
+        marks = [f'"{name}"' for name in names]
         for path in sorted(self._log_dir.glob("worker-*.log")):
             for line in path.read_text(errors="replace").splitlines():
+                if not any(mark in line for mark in marks):
+                    continue
                 with contextlib.suppress(ValueError):
                     item = json.loads(line)
-                    if isinstance(item, dict) and item.get("event") == name:
-                        found.append(item)
+                    if isinstance(item, dict) and item.get("event") in names:
+                        yield item
+
+    def is_settled(self) -> bool:
+        """Whether every running worker has partitions, all of one generation, sixteen in all, and has them restored."""
+        given: dict[int, dict[str, Any]] = {}
+        ready: dict[int, list[int]] = {}
+        for line in self.lines("worker_joins", "assigned", "partitions_ready"):
+            if line["event"] == "assigned":
+                given[line["worker"]] = line
+            elif line["event"] == "partitions_ready":
+                ready[line["worker"]] = line["partitions"]
+            else:
+                given.pop(line["worker"], None)
+                ready.pop(line["worker"], None)
+        if not set(self.ids) <= set(given):
+            return False
+        ours = [given[worker_id] for worker_id in self.ids]
+        partitions = [p for line in ours for p in line["partitions"]]
+        return (
+            sorted(partitions) == list(range(N_PARTITIONS))
+            and len({line["generation"] for line in ours}) == 1
+            and all(line["partitions"] and ready.get(line["worker"]) == line["partitions"] for line in ours)
+        )
+
+    def recoveries(self) -> list[Recovery]:
+        """Of each worker that was started again, and came so far."""
+        found, joined = [], {}
+        for line in self.lines("worker_joins", "partitions_ready"):
+            worker_id, at_s = line["worker"], datetime.fromisoformat(line["timestamp"]).timestamp()
+            if line["event"] == "worker_joins":
+                joined[worker_id] = at_s
+            elif worker_id in joined:
+                back_s = joined.pop(worker_id)
+                started_s = max((s for s in self._started.get(worker_id, ()) if s <= back_s), default=None)
+                # the first start of a worker recovers nothing
+                if started_s is not None and started_s > self._started[worker_id][0]:
+                    found.append(Recovery(worker_id, back_s - started_s, at_s - back_s))
         return found
 
     def tail(self, n_lines: int = 8) -> str:

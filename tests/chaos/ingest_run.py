@@ -1,4 +1,5 @@
-"""Ingest under fire: killed, stopped, taken over by a second one, workers killed; every trade of the venue exactly once.
+"""Ingest under fire: killed, stopped, put to sleep, taken over by a second one, on machines whose clocks are hours off, behind a
+network that cuts, repeats, mixes and garbles; workers killed.  Every trade of the venue exactly once, and the venue's time.
 
 The events and the pauses between them come from the seed.  A simulated venue trades on meanwhile, so what an outage missed
 has to be fetched again; its trade numbers have no hole, which tells a lost trade from one that never was.
@@ -6,36 +7,49 @@ has to be fetched again; its trade numbers have no hole, which tells a lost trad
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import random
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import schemas
 from streams import kafka, topics
 from streams.partitioning import N_PARTITIONS
-from streams.processes import Child
+from streams.processes import Child, wait_until
 from streams.supervisor import EXIT_SUPERSEDED
 from streams.worker.folds import load_maker
 from streams.worker.log_reader import LogReader
 from tests.broker import worker_runs as runs
 from tests.chaos import harness, oracle
-from tests.chaos.fleet import Fleet
+from tests.chaos.fleet import Fleet, Recovery
 from tests.kafka_fixtures import eventually
 
 TradeKey = tuple[str, int]
 EVENTS = ("kill_ingest", "take_over", "stop_ingest", "kill_worker")
+CLOCK_EVENTS = ("sleep_ingest",)
+SKEWS_S = (-86_400, -7_200, -300, 300, 7_200, 86_400)
 N_WORKERS = 2
 MAX_OUTAGE_S = 4.0
+ASLEEP_S = (14.0, 20.0)
+CLOCK_OFF_S, CLOCK_WITHIN_S = 8.0, 60.0
+"""The log may be so far behind the venue: less than a sleep; and it may take so long after an event until it is no more than that:
+a busy machine starts an ingest in half a minute."""
 TRADES_BETWEEN = 80
+FAULT_EVERY_S = 2.0
+UNFINISHED_NS = 5_000_000_000
+"""A hole that the venue's answer has not filled yet when ingest is stopped."""
 
 
 @dataclass
 class Outcome:
-    """What a run shows; right if nothing is missing, nothing differs and every trade is there once."""
+    """What a run shows; right if nothing is missing, nothing differs, every trade is there once, and the time is the venue's."""
 
     verdict: oracle.Verdict
     events: list[str]
@@ -43,15 +57,41 @@ class Outcome:
     not_published: set[TradeKey] = field(default_factory=set)
     not_once: dict[TradeKey, int] = field(default_factory=dict)
     holes: dict[str, list[int]] = field(default_factory=dict)
+    faults_done: dict[str, int] | None = None
+    """By the network, where it was told to make some."""
+    clock_off_s: float = 0.0
+    """How far the log's last Clock was from the venue's time some time after each event, the worst."""
+    clocks_back: int = 0
+    n_told_missing: int = 0
+    """Trades that ingest itself says it has not got."""
+    recoveries: list[Recovery] = field(default_factory=list)
+    load_average: float = 0.0
+    caught_up_s: float = 0.0
+    n_records: int = 0
+
+    @property
+    def faults(self) -> list[str]:
+        found = {
+            f"{len(self.not_published)} trades of the log are not published": self.not_published,
+            f"{len(self.not_once)} trades are not there once": self.not_once,
+            f"holes in the trade numbers of {len(self.holes)} instruments, ingest says {self.n_told_missing}": self.holes,
+            "no trade at all": not self.n_trades,
+            f"the Clock stays {self.clock_off_s:.0f} s off the venue's time": self.clock_off_s > CLOCK_OFF_S,
+            f"{self.clocks_back} Clocks go back": self.clocks_back,
+            f"the network did not do all that it can: {self.faults_done}": self.faults_done is not None
+            and not all(self.faults_done.values()),
+        }
+        return [text for text, is_so in found.items() if is_so]
 
     @property
     def is_right(self) -> bool:
-        return self.verdict.is_right and not (self.not_published or self.not_once or self.holes) and self.n_trades > 0
+        return self.verdict.is_right and not self.faults
 
     def __str__(self) -> str:
         return (
             f"{' '.join(self.events)}: {self.n_trades} trades, not published {len(self.not_published)}, not once "
-            f"{len(self.not_once)}, holes {len(self.holes)}; {self.verdict.summary()}"
+            f"{len(self.not_once)}, holes {len(self.holes)}, Clock {self.clock_off_s:.1f} s off, network {self.faults_done}; "
+            f"{self.verdict.summary()}"
         )
 
 
@@ -60,17 +100,38 @@ def n_in(bootstrap: str, namespace: str, topic: topics.Topic) -> int:
     return sum(high for _, high in kafka.watermarks(bootstrap, name, range(topic.n_partitions)).values())
 
 
-def trades_in_log(bootstrap: str, namespace: str) -> set[TradeKey]:
-    """Distinct (instrument, trade_seq) of the log, repeats of a backfill taken once."""
-    reader, source = LogReader(bootstrap), topics.full_name(topics.TICKS, namespace)
-    found = set()
+def trades_in_log(bootstrap: str, namespace: str) -> dict[TradeKey, int]:
+    """Distinct (instrument, trade_seq) of the log, repeats of a backfill taken once; ns of the last Clock before each."""
+    found: dict[TradeKey, int] = {}
     for partition in range(N_PARTITIONS):
-        bounds = reader.bounds(source, partition)
-        for raw in reader.records(source, partition, bounds.start, bounds.end, bounds.end):
-            record = schemas.decode(raw.value or b"")
-            if isinstance(record, schemas.OptionTrade):
-                found.add((record.instrument_name, record.trade_seq))
+        clock_ns = 0
+        for record in records_of(bootstrap, namespace, partition):
+            if isinstance(record, schemas.Clock):
+                clock_ns = record.ts_event_ns
+            elif isinstance(record, schemas.OptionTrade):
+                found.setdefault((record.instrument_name, record.trade_seq), clock_ns)
     return found
+
+
+def records_of(bootstrap: str, namespace: str, partition: int) -> Iterator[Any]:
+    """Every record of a partition of the log."""
+    reader, source = LogReader(bootstrap), topics.full_name(topics.TICKS, namespace)
+    bounds = reader.bounds(source, partition)
+    for raw in reader.records(source, partition, bounds.start, bounds.end, bounds.end):
+        yield schemas.decode(raw.value or b"")
+
+
+def holes_of(logged: dict[TradeKey, int], last_clock_ns: int) -> dict[str, list[int]]:
+    """Missing trade numbers by instrument; one that came to light in the last seconds is for the next start to fetch."""
+    numbers = defaultdict(list)
+    for name, number in logged:
+        numbers[name].append(number)
+    holes: dict[str, list[int]] = {}
+    for name, found in numbers.items():
+        for low, high in itertools.pairwise(sorted(found)):
+            if high > low + 1 and logged[name, high] < last_clock_ns - UNFINISHED_NS:
+                holes.setdefault(name, []).extend(range(low + 1, high))
+    return holes
 
 
 def trades_published(bootstrap: str, namespace: str) -> Counter[TradeKey]:
@@ -81,16 +142,24 @@ def trades_published(bootstrap: str, namespace: str) -> Counter[TradeKey]:
 
 
 class Ingests:
-    """The ingest processes of a run: one leads, and a new one takes over from it."""
+    """The ingest processes of a run: one leads, and a new one takes over from it.  With ``skews``, each on a machine of its own,
+    whose clock is off by one of them."""
 
-    def __init__(self, url: str, bootstrap: str, namespace: str, folder: Path) -> None:
-        self._arguments = ["ingest", "--url", url, "--namespace", namespace, "--currencies", "BTC"]
-        self._environ, self._folder = {"KAFKA_BOOTSTRAP": bootstrap}, folder
+    def __init__(
+        self, url: str, bootstrap: str, namespace: str, folder: Path, rng: random.Random, skews: tuple[int, ...]
+    ) -> None:
+        self._arguments = ["--url", url, "--namespace", namespace, "--currencies", "BTC"]
+        self._environ, self._folder, self._rng, self._skews = {"KAFKA_BOOTSTRAP": bootstrap}, folder, rng, skews
         self.all: list[Child] = []
 
     def start(self) -> None:
         log = self._folder / f"ingest-{len(self.all)}.log"
-        self.all.append(Child("ingest", self._arguments, log, environ=self._environ))
+        if self._skews:
+            arguments = ["--skew", str(self._rng.choice(self._skews)), *self._arguments]
+            module = "tests.chaos.skewed_ingest"
+        else:
+            arguments, module = ["ingest", *self._arguments], "streams.cli"
+        self.all.append(Child("ingest", arguments, log, environ=self._environ, module=module))
 
     @property
     def leader(self) -> Child:
@@ -107,6 +176,12 @@ class Ingests:
         time.sleep(outage_s)
         self.start()
 
+    def sleep(self, asleep_s: float) -> None:
+        """The machine sleeps, and its clock with it."""
+        self.leader.process.send_signal(signal.SIGSTOP)
+        time.sleep(asleep_s)
+        self.leader.process.send_signal(signal.SIGCONT)
+
     def take_over(self) -> None:
         """A second ingest: the first must see that it is superseded, and end."""
         old = self.leader
@@ -122,21 +197,32 @@ def strike(event: str, ingests: Ingests, fleet: Fleet, rng: random.Random) -> No
         ingests.stop(rng.uniform(0.0, MAX_OUTAGE_S))
     elif event == "take_over":
         ingests.take_over()
+    elif event == "sleep_ingest":
+        ingests.sleep(rng.uniform(*ASLEEP_S))
     else:
         fleet.kill(rng.randrange(N_WORKERS))
 
 
-def run(bootstrap: str, namespace: str, folder: Path, seed: int) -> Outcome:
-    """One run in a namespace whose topics are there; every event of EVENTS once, in the seed's order."""
+def run(
+    bootstrap: str, namespace: str, folder: Path, seed: int, *, has_faults: bool = False, has_clocks: bool = False
+) -> Outcome:
+    """One run in a namespace whose topics are there; every event of EVENTS once, in the seed's order.
+
+    ``has_faults``: the network cuts, pauses, repeats, mixes, loses, garbles and misdates notifications all the while.
+    ``has_clocks``: every ingest has another wrong clock, and one of them sleeps.
+    """
     rng = random.Random(seed)
-    events = rng.sample(EVENTS, len(EVENTS))
+    kinds = EVENTS + CLOCK_EVENTS * has_clocks
+    events = rng.sample(kinds, len(kinds))
     market = ["--rate", "150", "--trade-rate", "20", "--options", "80", "--currencies", "BTC", "--seed", str(seed)]
+    if has_faults:
+        market += ["--faults", str(seed), "--fault-every", str(FAULT_EVERY_S)]
     simulator = Child("simulate", ["simulate", "--port", "0", *market], folder / "simulate.log", is_talking=True)
     ingests: Ingests | None = None
     try:
         assert simulator.stdout is not None
         url = json.loads(simulator.stdout.readline())["url"]
-        ingests = Ingests(url, bootstrap, namespace, folder)
+        ingests = Ingests(url, bootstrap, namespace, folder, rng, SKEWS_S if has_clocks else ())
         with runs.fleet_of(bootstrap, namespace, N_WORKERS, folder, GREEKSTREAM_WORKER_FOLD=harness.PRICING) as fleet:
 
             def more_trades(n_trades: int) -> None:
@@ -145,19 +231,55 @@ def run(bootstrap: str, namespace: str, folder: Path, seed: int) -> Outcome:
 
             ingests.start()
             more_trades(TRADES_BETWEEN)
+            clock_off_s = 0.0
             for event in events:
                 time.sleep(rng.uniform(0.0, 2.0))
                 strike(event, ingests, fleet, rng)
                 more_trades(TRADES_BETWEEN)
+                clock_off_s = max(clock_off_s, clock_off_of(bootstrap, namespace, fleet))
             assert ingests.leader.is_alive(), ingests.leader.last_log_lines()
+            load_average, began_s = os.getloadavg()[0], time.monotonic()
             ingests.leader.stop()
+            summary = summary_of(simulator) if has_faults else None
             eventually(lambda: fleet.tend() or fleet.n_restarts == 1)
             runs.wait_until_worked_off(bootstrap, namespace, 120.0)
+            caught_up_s = time.monotonic() - began_s
             fleet.stop()
+            recoveries = fleet.recoveries()
     finally:
         for child in [*(ingests.all if ingests else []), simulator]:
             child.stop()
-    return judge(bootstrap, namespace, events)
+    outcome = judge(bootstrap, namespace, events)
+    clocks = clocks_of(bootstrap, namespace)
+    outcome.clocks_back = sum(b < a for a, b in itertools.pairwise(clocks))
+    outcome.clock_off_s, outcome.recoveries = round(clock_off_s, 1), recoveries
+    outcome.load_average, outcome.caught_up_s = round(load_average, 1), round(caught_up_s, 1)
+    outcome.faults_done = summary["faults"] if summary else None
+    return outcome
+
+
+def clock_off_of(bootstrap: str, namespace: str, fleet: Fleet) -> float:
+    """s from the log's last Clock to the venue's time, which is the true one: as soon as it is little, or in the end."""
+    off_s = [float("inf")]
+
+    def is_near() -> bool:
+        fleet.tend()
+        off_s[0] = abs(time.time() - clocks_of(bootstrap, namespace)[-1] / 1e9)
+        return off_s[0] <= CLOCK_OFF_S
+
+    wait_until(is_near, CLOCK_WITHIN_S, every_s=0.5)
+    return off_s[0]
+
+
+def summary_of(simulator: Child) -> dict[str, Any]:
+    """End the venue; what it says at its end."""
+    simulator.process.terminate()
+    return dict(json.loads(simulator.stdout.read().splitlines()[-1]))
+
+
+def clocks_of(bootstrap: str, namespace: str) -> list[int]:
+    """ns of every Clock of partition 0, as they stand there."""
+    return [r.ts_event_ns for r in records_of(bootstrap, namespace, 0) if isinstance(r, schemas.Clock)]
 
 
 def judge(bootstrap: str, namespace: str, events: list[str]) -> Outcome:
@@ -165,15 +287,14 @@ def judge(bootstrap: str, namespace: str, events: list[str]) -> Outcome:
     maker = load_maker(harness.PRICING, bootstrap=bootstrap, namespace=namespace)
     verdict = oracle.check(bootstrap, namespace, maker, topics.group_name(namespace))
     published, logged = trades_published(bootstrap, namespace), trades_in_log(bootstrap, namespace)
-    numbers = defaultdict(list)
-    for name, number in logged:
-        numbers[name].append(number)
-    holes = {name: sorted(set(range(min(found), max(found) + 1)) - set(found)) for name, found in numbers.items()}
+    gaps = [record for record in records_of(bootstrap, namespace, 0) if isinstance(record, schemas.FeedGap)]
     return Outcome(
         verdict,
         events,
         len(logged),
-        logged ^ set(published),
+        set(logged) ^ set(published),
         {key: n for key, n in published.items() if n != 1},
-        {name: missing for name, missing in holes.items() if missing},
+        holes_of(logged, clocks_of(bootstrap, namespace)[-1]),
+        n_told_missing=sum(gap.trade_seq_missing for gap in gaps),
+        n_records=n_in(bootstrap, namespace, topics.TICKS),
     )

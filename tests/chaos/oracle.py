@@ -127,8 +127,10 @@ def compare(expected: Mapping[Identity, Outgoing], found: Iterable[Published]) -
     return verdict
 
 
-def check(bootstrap: str, namespace: str, maker: FoldMaker, group: str, trade_prefix: bytes | None = None) -> Verdict:
-    """The verdict on a namespace whose workers have come to the end of a log that they saw from its start."""
+def expectation(
+    bootstrap: str, namespace: str, maker: FoldMaker, group: str
+) -> tuple[dict[Identity, Outgoing], list[int]]:
+    """(every result that one thread makes of the log, partitions whose newest checkpoint is not the state it ends in)."""
     reader = LogReader(bootstrap)
     source = topics.full_name(topics.TICKS, namespace)
     expected: dict[Identity, Outgoing] = {}
@@ -140,12 +142,22 @@ def check(bootstrap: str, namespace: str, maker: FoldMaker, group: str, trade_pr
             expected[Identity(result.topic, partition, result.source_offset, result.result_seq)] = result
         if newest_checkpoint(reader, namespace, group, partition) != (last, state):
             wrong.append(partition)
-    verdict = compare(expected, published(bootstrap, namespace))
-    verdict.wrong_states = wrong
+    return expected, wrong
+
+
+def judge(expected: Mapping[Identity, Outgoing], wrong_states: list[int], found: Iterable[Published]) -> Verdict:
+    """The whole verdict: results, states, and every trade once."""
+    verdict = compare(expected, found)
+    verdict.wrong_states = wrong_states
     trades = [identity for identity in expected if identity.topic == "trades"]
     verdict.trades = len(trades)
     verdict.trade_identities = len(set(trades) - set(verdict.missing))
     return verdict
+
+
+def check(bootstrap: str, namespace: str, maker: FoldMaker, group: str) -> Verdict:
+    """The verdict on a namespace whose workers have come to the end of a log that they saw from its start."""
+    return judge(*expectation(bootstrap, namespace, maker, group), published(bootstrap, namespace))
 
 
 def newest_checkpoint(reader: LogReader, namespace: str, group: str, partition: int) -> tuple[int, bytes] | None:

@@ -13,7 +13,8 @@ FREEZE_S = 14.0
 """Past the session timeout of 10 s: the partitions go to others, and the worker wakes up as a ghost."""
 
 
-OF_ALL = ("join", "broker_kill", "broker_term", "fill_disk", "free_disk")
+OF_ALL = ("join", "broker_kill", "broker_term", "fill_disk", "free_disk", "settle")
+"""``settle`` waits, while the log is written on, until every running worker has its partitions: what follows is that much later."""
 
 
 class Event(NamedTuple):
@@ -21,10 +22,10 @@ class Event(NamedTuple):
 
     at_s: float
     kind: str
-    worker: int
+    worker: int = 0
 
     def __str__(self) -> str:
-        return f"{self.at_s:5.1f}s {self.kind}{'' if self.kind in OF_ALL else f' {self.worker}'}"
+        return f"{self.at_s:.1f}s {self.kind}{'' if self.kind in OF_ALL else f' {self.worker}'}"
 
 
 def draw(seed: int, duration_s: float, n_events: int, *, can_break_broker: bool) -> list[Event]:
@@ -45,12 +46,22 @@ def draw(seed: int, duration_s: float, n_events: int, *, can_break_broker: bool)
     return [Event(round(at_s, 1), kind, rng.randrange(8)) for at_s, kind in zip(times, kinds, strict=True)]
 
 
-ONE_SIX_THREE = (
-    *(Event(2.0 + i, "join", 0) for i in range(5)),
-    *(Event(65.0 + 2 * i, "retire", 5 - i) for i in range(3)),
-)
-"""1 -> 6 -> 3 workers, for runs of a minute and a half: on two cores five workers need most of it to come up."""
-FULL_DISK = (Event(6.0, "fill_disk", 0), Event(10.0, "kill", 0), Event(20.0, "free_disk", 0))
+def one_many_three(n_most: int, seed: int) -> tuple[Event, ...]:
+    """1 -> ``n_most`` -> 3 workers, each step when the last one is done; of all of them two, by the seed, are killed at once."""
+    rng, three = random.Random(seed), 3
+    killed = rng.sample(range(n_most), 2)
+    return (
+        *(Event(2.0 + i, "join") for i in range(n_most - 1)),
+        Event(n_most + 2.0, "settle"),
+        *(Event(n_most + 5.0, "kill", worker) for worker in killed),
+        Event(n_most + 6.0, "settle"),
+        *(Event(n_most + 9.0 + i / 2, "retire", n_most - 1 - i) for i in range(n_most - three)),
+        Event(n_most + 9.0 + n_most / 2, "settle"),
+        Event(n_most + 14.0 + n_most / 2, "kill", rng.randrange(three)),
+    )
+
+
+FULL_DISK = (Event(6.0, "fill_disk"), Event(10.0, "kill", 0), Event(20.0, "free_disk"))
 """The broker's disk is full for 14 s; a worker dies meanwhile."""
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 import pytest
 
 from pricers import settlement
-from schemas import Clock, ForwardSource, InstrumentState, InstrumentStatus, SettlementFixing, UnderlyingQuote
+from schemas import (
+    Clock,
+    ForwardSource,
+    InstrumentState,
+    InstrumentStatus,
+    OptionTrade,
+    SettlementFixing,
+    UnderlyingQuote,
+)
 from streams.deribit import events as ev
 from streams.ingest import core
 from streams.ingest.core.fixings import RULES, Window
@@ -285,6 +293,30 @@ def test_rule_8_expired_instruments_are_in_no_later_snapshot() -> None:
     outcomes = world.pass_to(at("08:02:10"))
     names = {s.instrument_name for s in world.records(InstrumentState, outcomes) if s.is_snapshot}
     assert names == {CALL}
+
+
+def test_rule_6_a_trade_repeated_after_its_expiry_is_written_once() -> None:
+    world = running(at("07:59:50"))
+    last = trade(at("07:59:59"), 7, EXPIRING_CALL)
+    world.live(last)
+    prices_to(world, at("08:00:00"), at("08:00:03"))
+    world.give(last, trade(at("07:59:59"), 8, EXPIRING_CALL))
+    world.pass_to(at("08:30:00"), every_ns=S)
+    world.give(last)
+    assert [t.trade_seq for t in world.records(OptionTrade)] == [7, 8]
+    world.pass_to(at("09:00:05"), every_ns=S)
+    assert EXPIRING_CALL not in world.state.ledger.by_name, "not for ever"
+
+
+def test_rule_6_what_waits_for_the_clock_after_a_sleep_is_written_by_a_stop() -> None:
+    """Inside a settlement window that Clock waits for the venue's estimate, 10 s at most; a stop does not."""
+    world = running(at("07:40:00"))
+    slept_ns = world.now_ns + 600 * S
+    world.give(ev.VenueTime(slept_ns, world.now_ns, world.now_ns), index(slept_ns), trade(slept_ns, 1, CALL))
+    assert not world.records(OptionTrade)
+    world.give(core.Stop(world.now_ns))
+    assert [t.trade_seq for t in world.records(OptionTrade)] == [1]
+    assert world.records(Clock)[-1].ts_event_ns >= slept_ns - S
 
 
 # ---- rule 9: forwards

@@ -236,6 +236,73 @@ def test_rule_3_no_second_is_made_up_after_ingest_itself_was_away() -> None:
     assert times == [times[0] + k * S for k in range(len(times))]
 
 
+def slept(world: World, asleep_s: int) -> World:
+    """The machine has slept: the venue has gone on, our monotonic clock has not.  The venue tells its time, events follow."""
+    now_ns, venue_ns = world.now_ns, world.now_ns + asleep_s * S
+    world.give(ev.VenueTime(venue_ns, now_ns - 10 * MS, now_ns + 10 * MS))
+    for tenth in range(1, 31):
+        world.tick(now_ns + tenth * 100 * MS)
+        world.give(index(venue_ns + tenth * 100 * MS), quote(venue_ns + tenth * 100 * MS))
+    return world
+
+
+@pytest.mark.parametrize("asleep_s", [5, 60, 3_600])
+def test_rule_3_after_a_machine_has_slept_the_clock_is_the_venues_again(asleep_s: int) -> None:
+    world = World().start()
+    world.live(index(NOON + 5 * S))
+    n_before, last_ns = len(clock_times(world)), clock_times(world)[-1]
+    slept(world, asleep_s)
+    times = clock_times(world)[n_before:]
+    venue_ns = NOON + (8 + asleep_s) * S + 50 * MS
+    assert venue_ns - 2 * S <= times[-1] <= venue_ns
+    is_made_up = asleep_s <= 10  # of a longer time without a Clock there is one, at its end (rule 3)
+    assert times[0] == last_ns + S if is_made_up else times[0] >= NOON + (asleep_s + 4) * S
+    assert times == list(range(times[0], times[-1] + S, S))
+    assert world.state.counts.clamped <= 2, "nothing is bounded by the time of before the sleep"
+
+
+def test_rule_3_an_event_far_ahead_has_the_venue_asked_for_its_time() -> None:
+    world = World().start()
+    world.pass_to(NOON + 15 * S)  # the last answer is 15 s old, the next one due in as many
+    n_asked = len(world.of(core.GetTime))
+    world.give(quote(NOON + 60 * S), quote(NOON + 61 * S))
+    world.pass_to(NOON + 16 * S)
+    assert len(world.of(core.GetTime)) == n_asked + 1
+    world.give(world.venue_time())
+    world.pass_to(NOON + 25 * S)
+    assert len(world.of(core.GetTime)) == n_asked + 1, "answered: nothing contradicts our time any more"
+
+
+def test_rule_2_neither_a_wrong_answer_nor_a_wrong_event_alone_moves_the_clock() -> None:
+    world = World().start()
+    world.live(index(NOON + 5 * S))
+    world.give(ev.VenueTime(world.now_ns + 3_600 * S, world.now_ns - MS, world.now_ns + MS))  # the venue's slip
+    world.live(*(index(NOON + 5 * S + k * 100 * MS) for k in range(1, 11)))
+    world.give(quote(NOON + 7_200 * S))  # and an event's, about another time
+    world.live(*(index(NOON + 6 * S + k * 100 * MS) for k in range(1, 11)))
+    assert clock_times(world)[-1] == NOON + 6 * S
+
+
+@pytest.mark.parametrize("off_s", [-3_600, 3_600])
+def test_rule_3_a_venue_that_never_tells_its_time_is_believed_by_its_events_not_by_our_wrong_clock(off_s: int) -> None:
+    world = World(start_ns=NOON + off_s * S)
+    world.tick()
+    world.give(ev.Connected(world.now_ns), listing())
+    for tenth in range(70):
+        world.tick(NOON + off_s * S + tenth * 100 * MS)
+        wrong_s = 86_400 if tenth == 40 else 0  # one of its times is wrong
+        world.give(index(NOON + tenth * 100 * MS + wrong_s * S))
+    assert NOON + 5 * S <= clock_times(world)[-1] <= NOON + 7 * S
+
+
+def test_rule_3_a_silent_venue_that_never_tells_its_time_has_ours() -> None:
+    world = World()
+    world.tick()
+    world.give(ev.Connected(world.now_ns), listing())
+    world.pass_to(NOON + 8 * S)
+    assert NOON + 6 * S <= clock_times(world)[-1] <= NOON + 8 * S
+
+
 def test_rule_3_a_source_faster_than_real_time_closes_every_second_of_a_silence() -> None:
     world = World(clock="venue")
     world.connect()

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from streams.simulator import rpc
-from streams.simulator.faults import Faults
+from streams.simulator.faults import KINDS, Faults
 from streams.simulator.market import new_market
 from streams.simulator.server import Server, ServerSettings, listening, running
 from streams.simulator.source import SyntheticSource
@@ -463,6 +463,30 @@ def test_reordering_mixes_channels_and_keeps_each_in_order():
         assert numbers == sorted(numbers)
 
 
+def test_a_jump_puts_the_times_of_the_next_notifications_wrong_and_changes_nothing_else():
+    faults = Faults()
+    frame = b'{"data":[{"timestamp":1767943800000,"trade_seq":1},{"timestamp":1767943800001,"trade_seq":2}]}'
+    faults.jump(-3_600_000)
+    bent, whole = faults.apply([("trades.x", frame), ("trades.x", frame)])
+    assert [t["timestamp"] for t in json.loads(bent)["data"]] == [1767940200000, 1767940200001]
+    assert [t["trade_seq"] for t in json.loads(bent)["data"]] == [1, 2]
+    assert whole == frame and faults.done["jump"] == 1
+
+
+def test_a_schedule_brings_every_kind_of_fault_once_before_any_comes_again():
+    faults = Faults(5, mean_interval_s=1.0)
+    frames = [(f"trades.{i}", b'{"timestamp":1767943800000}') for i in range(100)]
+    seen: list[str] = []
+    for tenth in range(1_000):
+        before = dict(faults.done)
+        faults.schedule(tenth / 10)
+        faults.apply(frames)
+        seen += [kind for kind in KINDS if faults.done[kind] > before[kind]]
+    assert len(seen) >= 4 * len(KINDS)
+    for first in range(0, len(seen) - len(KINDS) + 1, len(KINDS)):
+        assert sorted(seen[first : first + len(KINDS)]) == sorted(KINDS)
+
+
 async def test_a_pause_holds_notifications_back_and_then_delivers_them_in_order():
     faults = Faults()
     async with both(source(rate=50.0), faults=faults) as (_, client):
@@ -496,7 +520,7 @@ def test_a_schedule_of_faults_is_the_same_for_the_same_seed():
         faults = Faults(seed, mean_interval_s=1.0)
         for i in range(600):
             faults.schedule(float(i) / 10)
-            faults.apply([("trades.x", b"{}"), ("ticker.x", b"{}")])
+            faults.apply([("trades.x", b"{}"), ("ticker.x", b'{"timestamp":1767943800000}')])
         return faults.done
 
     assert played(3) == played(3) != played(4)

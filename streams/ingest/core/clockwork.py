@@ -15,6 +15,8 @@ NO_TIME_WAIT_NS = 5 * NS_PER_S
 QUIET_ASK_NS = 100 * NS_PER_MS
 DELIVERY_DELAY_NS, DELIVERY_AGAIN_NS = 10 * NS_PER_S, 60 * NS_PER_S
 DELIVERY_GIVE_UP_NS = 3_600 * NS_PER_S
+TRADES_KNOWN_NS = 3_600 * NS_PER_S
+"""Trade numbers of the expired are kept as long as the engines keep theirs: a trade repeated, or fetched, after the expiry is known."""
 WORK_EVERY_NS = 5 * NS_PER_MS
 """A tick comes with every frame; its work is due less often, so that a burst of frames goes out as one underlying record."""
 PRINTS_KEPT_NS = 60 * NS_PER_S
@@ -82,6 +84,13 @@ def _catch_up(state: State) -> None:
     _write_clock(state, due_ns)
     _after_clock(state)
     _run(state)
+
+
+def finish(state: State) -> None:
+    """The end is near: the Clock after an outage waits for nothing more, so that what is held back is written."""
+    if state.phase is Phase.CATCHING_UP:
+        state.catch_up_until_ns = state.timeline.now_ns
+        _catch_up(state)
 
 
 def _is_waiting_for_facts(state: State, due_ns: int) -> bool:
@@ -163,6 +172,8 @@ def _after_clock(state: State) -> None:
     earliest_ns = state.listing.next_expiry_ns
     if earliest_ns is not None and earliest_ns <= clock_ns:
         _expire(state, clock_ns)
+    while state.ended and state.ended[0][0] <= clock_ns:
+        state.ledger.drop(state.ended.popleft()[1])
     if state.next_snapshot_ns is not None and clock_ns >= state.next_snapshot_ns:
         settings = state.settings
         state.next_snapshot_ns = next_snapshot_ns(clock_ns, settings.snapshot_every_s, settings.snapshot_phase_s)
@@ -173,7 +184,7 @@ def _after_clock(state: State) -> None:
 def _expire(state: State, clock_ns: int) -> None:
     """Rule 8: the engines need nothing but the Clock; downstream wants the delivery price, and new series have been listed."""
     for instrument in state.listing.expire(clock_ns):
-        state.ledger.drop(instrument.instrument_name)
+        state.ended.append((clock_ns + TRADES_KNOWN_NS, instrument.instrument_name))
         assert instrument.expiry_ns is not None
         state.awaiting_delivery.setdefault((instrument.price_index, instrument.expiry_ns), []).append(instrument)
     now_ns = state.timeline.now_ns
@@ -209,7 +220,7 @@ def tick(state: State) -> None:
         and now_ns - state.connected_since_ns > NO_TIME_WAIT_NS
         and timeline.is_wall
     ):
-        timeline.start(now_ns)  # the venue does not tell its time: ours is the best there is
+        timeline.start_unanswered()
     advance(state)
     flush_changed(state, timeline.estimate_ns())
     outages.proceed(state)
@@ -231,7 +242,9 @@ def _ask(state: State, now_ns: int) -> None:
         else QUIET_ASK_NS
     )
     is_lost = state.time_asked_ns and now_ns - state.time_asked_ns > 10 * NS_PER_S
-    if now_ns >= state.time_due_ns and (not state.time_asked_ns or is_lost):
+    # an event far ahead of our time is wrong, or we are: the venue's own word decides, a second after the last one at the earliest
+    is_doubted = state.timeline.is_contradicted and now_ns >= state.time_due_ns - every_ns + NS_PER_S
+    if (now_ns >= state.time_due_ns or is_doubted) and (not state.time_asked_ns or is_lost):
         state.time_due_ns, state.time_asked_ns = now_ns + every_ns, now_ns
         outs.append(GetTime())
     for currency in [currency for currency, due_ns in state.lists_due_ns.items() if due_ns <= now_ns]:

@@ -170,6 +170,7 @@ def _unreadable(state: State, event: ev.Unreadable) -> None:
 def _stop(state: State, event: Stop) -> None:
     state.timeline.pass_to(event.now_ns)
     _release_suspect(state)
+    clockwork.finish(state)
     state.writer.n_room = None
     state.writer.release()
     state.say("stopped")

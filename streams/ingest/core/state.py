@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum
 from typing import Any
 
@@ -35,6 +36,8 @@ class State:
         self.writer = Writer(epoch, recovered.log_times_ns, self.counts, settings.log_lead_s, settings.max_waiting)
         self.listing = Listing(settings.currencies, is_wanted)
         self.ledger = Ledger(dict(recovered.trade_seqs))
+        self.ended: deque[tuple[int, str]] = deque()
+        """(when its trade numbers go, instrument), of the expired."""
         self.backfill = Backfill(settings, self.ledger, self.counts)
         self.phase = Phase.STARTING
         self.catch_up_until_ns = 0

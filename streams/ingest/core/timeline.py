@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from streams.deribit.events import VenueTime
 from streams.ingest.core.messages import NS_PER_MS, NS_PER_S, CoreSettings
 
 JUMP_NS = 2 * NS_PER_S
 ALONE = 3
 """A lone source, nobody else speaking in between, is believed when it has said so this often."""
+N_EARLY, WITNESSES = 16, 3
+"""Times of events kept until the venue has told its own, and how many of them make a median that one bad one cannot move."""
 STALL_NS = NS_PER_S
 """Longer between two of our own steps than this: we did not listen, so silence proves nothing yet."""
 GRACE_NS = NS_PER_S // 2
@@ -17,7 +21,8 @@ class Timeline:
     """The believed venue time.  It never goes back, and no single source can push it far.
 
     Real time (``wall``): an event counts when it is at most 2 s past our estimate (last venue time plus time passed), and
-    past the measured offset; nothing further is believed.  At any speed (``venue``) silence of minutes is normal, so a jump
+    past the measured offset.  Further ahead it is believed when public/get_time says so too: our own clock has stood still,
+    as it does while a machine sleeps or is moved.  At any speed (``venue``) silence of minutes is normal, so a jump
     is believed when a second source says it too (or one alone three times), or public/get_time does; until then ``observe``
     says to hold the event back.
     """
@@ -36,6 +41,9 @@ class Timeline:
         self._n_alone = 0
         self._n_observed = self._n_at_answer = 0
         self._answer_ns = 0
+        self._early_ns: deque[int] = deque(maxlen=N_EARLY)
+        self.is_contradicted = False
+        """Since the last answer of public/get_time an event was further ahead than is believed of one alone."""
 
     @property
     def is_started(self) -> bool:
@@ -47,8 +55,13 @@ class Timeline:
         return self._suspect is not None
 
     def start(self, venue_ns: int) -> None:
-        """Believe this time without a witness: the venue's first answer, or our own clock when it never answers."""
+        """Believe this time without a witness: the venue's first answer, or what there is when it never answers."""
         self.venue_ns, self._venue_at_ns = venue_ns, self.now_ns
+
+    def start_unanswered(self) -> None:
+        """The venue does not tell its time: its events do, by the median of the last few; without any our clock is the best there is."""
+        early_ns = sorted(self._early_ns)
+        self.start(early_ns[(len(early_ns) - 1) // 2] if len(early_ns) >= WITNESSES else self.now_ns)
 
     def pass_to(self, now_ns: int) -> None:
         """Our own time goes on; it never goes back."""
@@ -87,8 +100,12 @@ class Timeline:
             self._suspect = None
             return True
         if self.is_wall:
-            if ts_ns <= self._wall_limit_ns():
+            if not self.is_started:
+                self._early_ns.append(ts_ns)
+            elif ts_ns <= self._wall_limit_ns() or self._is_told(ts_ns):
                 self.venue_ns, self._venue_at_ns = ts_ns, self.now_ns
+            else:
+                self.is_contradicted = True
             return True
         if ts_ns <= self.venue_ns + JUMP_NS:
             self.venue_ns = ts_ns
@@ -108,9 +125,11 @@ class Timeline:
         self.venue_ns = ts_ns
         return True
 
+    def _is_told(self, ts_ns: int) -> bool:
+        """Whether public/get_time, too, has said that it is about this time: two witnesses, against our estimate alone."""
+        return self.offset_ms is not None and abs(ts_ns - self.now_ns - int(self.offset_ms * NS_PER_MS)) <= JUMP_NS
+
     def _wall_limit_ns(self) -> int:
-        if not self.is_started:
-            return 0
         limit_ns = self.estimate_ns() + JUMP_NS
         if self.offset_ms is not None:
             limit_ns = min(limit_ns, self.now_ns + int(self.offset_ms * NS_PER_MS) + JUMP_NS)
@@ -123,6 +142,7 @@ class Timeline:
         lay between the two: the source is silent.
         """
         if self.is_wall:
+            self.is_contradicted = False
             self.offset_ms = (time.venue_ns - (time.sent_ns + time.recv_ns) / 2) / NS_PER_MS
         if not self.is_started:
             self.start(time.venue_ns)
