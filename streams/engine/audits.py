@@ -16,9 +16,11 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 
 from pricers import Status, Valuation, units, value_options
 from schemas import AuditKind, Trigger
+from streams.engine.columns import plain
 from streams.engine.forwards import LARGEST, is_price
 from streams.engine.inputs import inputs_of
 from streams.engine.jobs import Comparison, Job
@@ -53,7 +55,7 @@ ENGINE = (PRICE, DELTA, GAMMA, VEGA, THETA, RHO, VANNA, CHARM, VOLGA, ROLL)
 PLACE = {
     PRICE: 0, DELTA: 3, GAMMA: 4, VEGA: 5, THETA: 6, RHO: 7, VANNA: 8, CHARM: 9, VOLGA: 10, ROLL: 11,
 }  # fmt: skip
-"""Where a job's values have the quantity."""
+"""Where a row of numbers has the quantity."""
 EUROPEAN_SIGMA = 14
 TWIN = slice(EUROPEAN_SIGMA + 1, None)
 """Where they have the twin's, in the order of EUROPEAN."""
@@ -61,18 +63,23 @@ EUROPEAN_PLACES, ENGINE_PLACES = ([PLACE[quantity] for quantity in kind] for kin
 Numbers = Sequence[float | None]
 
 
-def audit(jobs: Sequence[Job], settings: EngineSettings) -> None:
-    """Fill the comparisons of the jobs whose ``time`` it is; those without values have none."""
+def audit(jobs: Sequence[Job], numbers: npt.NDArray[np.float64], settings: EngineSettings) -> None:
+    """Fill the comparisons of the jobs whose ``time`` it is; those without values have none.
+
+    numbers : a row for each ``place`` of a job, nan where one does not apply.
+    """
     if not settings.audit:
         return
-    due = [job for job in jobs if job.trigger == Trigger.TIME and job.trade is None and job.values is not None]
+    due = [job for job in jobs if job.trigger == Trigger.TIME and job.trade is None and job.place >= 0]
     if not due:
         return
+    rows = plain(numbers[[job.place for job in due]])
     _against_the_venue(due)
     if settings.engine in OTHER_ENGINE:
-        for job in due:
-            _against_the_european(job)
-        _against_the_other_engine([job for job in due if is_sampled(job, settings)], settings)
+        for job, row in zip(due, rows, strict=True):
+            _against_the_european(job, row)
+        sampled = [(job, row) for job, row in zip(due, rows, strict=True) if is_sampled(job, settings)]
+        _against_the_other_engine(sampled, settings)
 
 
 def is_sampled(job: Job, settings: EngineSettings) -> bool:
@@ -144,26 +151,26 @@ def _against_the_venue(jobs: Sequence[Job]) -> None:
             _compare(job, AuditKind.VENUE, VENUE, own, published)
 
 
-def _against_the_european(job: Job) -> None:
-    values = job.values
-    assert values is not None  # asked for above
+def _against_the_european(job: Job, values: Numbers) -> None:
     if job.sigma is None:
         return  # no vol was ever known, and none is needed: exercise is certain
     _compare(job, AuditKind.EUROPEAN, (SIGMA,), (job.sigma,), (values[EUROPEAN_SIGMA],))
     _compare(job, AuditKind.EUROPEAN, EUROPEAN, [values[i] for i in EUROPEAN_PLACES], values[TWIN])
 
 
-def _against_the_other_engine(jobs: Sequence[Job], settings: EngineSettings) -> None:
+def _against_the_other_engine(rows: Sequence[tuple[Job, Numbers]], settings: EngineSettings) -> None:
     """One call per payoff.  Where the closed form hands over, there is one engine only and nothing to compare with."""
     for payoff in ("linear", "inverse"):
-        group = [job for job in jobs if job.facts is not None and job.facts.is_inverse == (payoff == "inverse")]
+        group = [
+            (job, row) for job, row in rows if job.facts is not None and job.facts.is_inverse == (payoff == "inverse")
+        ]
         if not group:
             continue
-        option, sigma, window, _ = inputs_of(group, settings)
+        option, sigma, window, _, _ = inputs_of([job for job, _ in group], settings)
         other = value_options(**option, **window, sigma=sigma, payoff=payoff, engine=OTHER_ENGINE[settings.engine])
-        for job, numbers, status in zip(group, _numbers(_engine_columns(other)), other.status.tolist(), strict=True):
-            values = job.values
-            assert values is not None
+        for (job, values), numbers, status in zip(
+            group, _numbers(_engine_columns(other)), other.status.tolist(), strict=True
+        ):
             is_same = Status.FALLBACK in (status, job.value_status)
             others = [None] * len(ENGINE) if is_same else numbers
             _compare(job, AuditKind.ENGINE, ENGINE, [values[i] for i in ENGINE_PLACES], others)

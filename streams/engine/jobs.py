@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas import AuditKind, InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
+from streams.engine.columns import Head
 from streams.engine.forwards import Forward, at_index, forward_of, has_moved, index_of
 from streams.engine.located import Unreadable
 from streams.engine.refusals import Refusal, refusal_of
@@ -50,6 +51,7 @@ class Job:
     inst: Instrument
     contract: InstrumentState | None
     facts: Facts | None
+    head: Head | None
     quote: OptionQuote | None
     quote_ns: int
     forward: Forward | None
@@ -80,8 +82,13 @@ class Job:
     sigma_ns: int = 0
     sigma_last: float | None = None
     sigma_last_status: RowStatus = RowStatus.NO_QUOTE
-    values: tuple[float | None, ...] | None = None
+    place: int = -1
+    """Row of the batch's numbers; -1: not valued."""
     value_status: int = 0
+    marks: int = 0
+    """What is a number in that row (values.IS_NUMBER, values.HAS_ERROR)."""
+    sd_usd: float = 0.0
+    """Standard deviation of the delivery price, where it was valued."""
     audits: list[Comparison] = field(default_factory=list)
 
 
@@ -219,7 +226,7 @@ def option_job(
     elif trigger in SOLVING:
         inst.has_solved = False  # the next job that may solves this quote, whatever its trigger
     return Job(
-        offset, now_ns, trigger, inst, contract, facts, inst.quote, inst.quote_ns, forward, index,
+        offset, now_ns, trigger, inst, contract, facts, inst.head, inst.quote, inst.quote_ns, forward, index,
         underlying.dvol if underlying is not None else None,
         fixings, next_fixing_s, is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
         last_price, inst.last_forward, inst.last_ns, is_last_fresh, trade,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas import Audit, DeadLetter, Greeks, Record, Reject, TradeGreeks, Watermark
+from streams.engine.columns import Row
 
 
 class Unreadable(NamedTuple):
@@ -34,12 +35,17 @@ class Result(NamedTuple):
     topic: str
     """Short name: greeks, latest, rejects, trades, audit, deadletter."""
     key: str
-    record: ResultRecord | None
-    """None: a tombstone."""
+    content: ResultRecord | Row | None
+    """The record, a row that can be made one, or None: a tombstone."""
     ts_ns: int
     """Log time, which becomes the Kafka timestamp."""
     source_offset: int
     result_seq: int
+
+    @property
+    def record(self) -> ResultRecord | None:
+        """What is written; None: a tombstone."""
+        return self.content.record if isinstance(self.content, Row) else self.content
 
 
 class Identity(NamedTuple):

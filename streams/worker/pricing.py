@@ -14,6 +14,7 @@ import schemas
 from streams import engine, kafka_schemas, registry, topics
 from streams import settings as settings_module
 from streams.engine import EngineSettings, Located, State, Unreadable
+from streams.engine.columns import Row
 from streams.worker import folds
 from streams.worker.coverage import coverage_of, what_of
 from streams.worker.folds import Outgoing, RawRecord
@@ -87,25 +88,16 @@ class PricingFold:
         return state, self._encoded(results)
 
     def _encoded(self, results: Sequence[engine.Result]) -> list[Outgoing]:
-        """Results as bytes; a row that goes to two topics is encoded once."""
-        out, record, value = [], None, None
+        """Results as bytes; the options' rows of a batch are encoded at once, also for the second topic that they go to."""
+        out = []
         for result in results:
-            if result.record is None:
-                value = None
-            elif result.record is not record:
-                value = schemas.encode(result.record, self.framing)
-            record = result.record
-            out.append(
-                Outgoing(
-                    result.topic,
-                    result.key.encode(),
-                    value,
-                    result.ts_ns,
-                    result.source_offset,
-                    result.result_seq,
-                    what_of(result),
-                )
-            )
+            topic, key, content, ts_ns, source_offset, result_seq = result
+            value: bytes | None = None
+            if type(content) is Row:
+                value = content.value(self.framing)
+            elif content is not None:
+                value = schemas.encode(content, self.framing)
+            out.append(Outgoing._make((topic, key.encode(), value, ts_ns, source_offset, result_seq, what_of(result))))
         return out
 
     def snapshot(self, state: State) -> bytes:
