@@ -91,11 +91,13 @@ def is_sampled(job: Job, settings: EngineSettings) -> bool:
 
 
 def _compare(job: Job, kind: AuditKind, quantities: Sequence[Quantity], ours: Numbers, others: Numbers) -> None:
+    found = []
     for (name, unit), own, other in zip(quantities, ours, others, strict=True):
         if own is not None and other is not None:
-            job.audits.append(Comparison(kind, name, own, other, own - other, unit))
+            found.append(Comparison(kind, name, own, other, own - other, unit))
         elif own is not None or other is not None:
-            job.audits.append(Comparison(kind, name, own, other, None, unit))
+            found.append(Comparison(kind, name, own, other, None, unit))
+    job.audits = (*job.audits, *found)
 
 
 def _numbers(columns: Sequence[np.ndarray]) -> list[list[float | None]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas import AuditKind, InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
@@ -74,8 +75,8 @@ class Job:
     sets_last: bool = False
     """The trade is the newest one: its vol becomes the instrument's sigma_last."""
     # filled by the batch
-    ivs: list[Iv] = field(default_factory=list)
-    """bid, ask, mark, last (or the trade's)."""
+    ivs: list[Iv] | None = None
+    """bid, ask, mark, last (or the trade's); None: nothing to solve."""
     solved: Solved = NOT_SOLVED
     sigma: float | None = None
     sigma_source: SigmaSource = SigmaSource.NONE
@@ -89,7 +90,7 @@ class Job:
     """What is a number in that row (values.IS_NUMBER, values.HAS_ERROR)."""
     sd_usd: float = 0.0
     """Standard deviation of the delivery price, where it was valued."""
-    audits: list[Comparison] = field(default_factory=list)
+    audits: Sequence[Comparison] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -163,12 +164,12 @@ def is_liquid(inst: Instrument, now_ns: int, settings: EngineSettings) -> bool:
     return (quote.ask - quote.bid) * 200.0 < settings.liquid_spread_pct * (quote.ask + quote.bid)
 
 
-def _made_ns(trade: OptionTrade | None, facts: Facts | None, now_ns: int) -> int:
-    """The moment whose time to expiry counts: now; of a backfilled trade its own, while that lies before the window.
+def _made_ns(trade: OptionTrade, facts: Facts | None, now_ns: int) -> int:
+    """The moment whose time to expiry counts for a trade: now; of a backfilled one its own, while that lies before the window.
 
     Inside the window the sum of the fixings goes with the time: what is known is the one of now.
     """
-    if trade is None or not trade.is_backfill or facts is None or trade.ts_event_ns >= facts.window_ns:
+    if not trade.is_backfill or facts is None or trade.ts_event_ns >= facts.window_ns:
         return now_ns
     return min(now_ns, trade.ts_event_ns)
 
@@ -194,17 +195,20 @@ def _note_solve(inst: Instrument) -> None:
 
 def option_job(
     state: State, inst: Instrument, trigger: Trigger, now_ns: int, offset: int, settings: EngineSettings,
-    trade: OptionTrade | None = None,
+    trade: OptionTrade | None = None, forward: Forward | None = None,
 ) -> Job:  # fmt: skip
-    """Catch the inputs of an option at now, and note on the instrument what this calculation was given."""
+    """Catch the inputs of an option at now, and note on the instrument what this calculation was given.
+
+    forward : the one of now, where the caller has looked it up.
+    """
     facts, contract = inst.facts, inst.contract
     underlying = state.underlyings.get(contract.price_index) if contract is not None else None
-    forward: Forward | None = None
     index = index_of(inst, underlying)
     fixings, next_fixing_s = NO_FIXINGS, 0.0
-    made_ns = _made_ns(trade, facts, now_ns)
+    made_ns = now_ns if trade is None else _made_ns(trade, facts, now_ns)
     if facts is not None:
-        forward = forward_of(facts, inst, underlying, now_ns, settings)
+        if forward is None:
+            forward = forward_of(facts, inst, underlying, now_ns, settings)
         if trade is not None and trade.is_backfill and forward is not None:
             forward = at_index(forward, trade.index_price, index)  # it was made before what we know now
         if underlying is not None and made_ns == now_ns:
@@ -228,7 +232,7 @@ def option_job(
     return Job(
         offset, now_ns, trigger, inst, contract, facts, inst.head, inst.quote, inst.quote_ns, forward, index,
         underlying.dvol if underlying is not None else None,
-        fixings, next_fixing_s, is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
+        fixings, next_fixing_s, trigger is Trigger.UNDERLYING or is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
         last_price, inst.last_forward, inst.last_ns, is_last_fresh, trade,
     )  # fmt: skip
 

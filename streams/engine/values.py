@@ -5,8 +5,7 @@ The same arithmetic, number by number, as ``pricers.units``, which it is compile
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -95,5 +94,5 @@ def values_of(
 
 def _matrix(found: Valuation) -> Floats:
     """(N_COLUMNS, n) of its columns: one argument for the kernel instead of eleven."""
-    columns: Sequence[Floats] = found[:N_COLUMNS]
+    columns: Any = found[:N_COLUMNS]
     return np.concatenate(columns).reshape(N_COLUMNS, -1)
