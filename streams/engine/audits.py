@@ -12,7 +12,6 @@ units of the row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -21,19 +20,14 @@ import numpy.typing as npt
 from pricers import Status, Valuation, units, value_options
 from schemas import AuditKind, Trigger
 from streams.engine.columns import plain
+from streams.engine.comparisons import Quantity
 from streams.engine.forwards import LARGEST, is_price
 from streams.engine.inputs import inputs_of
-from streams.engine.jobs import Comparison, Job
+from streams.engine.jobs import Job
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
 
 OTHER_ENGINE = {"qmc": "closed_form", "closed_form": "qmc"}
 """Rows of Europeans have none: the average is not in them."""
-
-
-class Quantity(NamedTuple):
-    name: str
-    """As the row's field."""
-    unit: str
 
 
 SIGMA = Quantity("sigma", "fraction")
@@ -90,16 +84,6 @@ def is_sampled(job: Job, settings: EngineSettings) -> bool:
     return (crc32(job.inst.name.encode("utf-8", "surrogatepass")) + minute) % settings.audit_engine_every == 0
 
 
-def _compare(job: Job, kind: AuditKind, quantities: Sequence[Quantity], ours: Numbers, others: Numbers) -> None:
-    found = []
-    for (name, unit), own, other in zip(quantities, ours, others, strict=True):
-        if own is not None and other is not None:
-            found.append(Comparison(kind, name, own, other, own - other, unit))
-        elif own is not None or other is not None:
-            found.append(Comparison(kind, name, own, other, None, unit))
-    job.audits = (*job.audits, *found)
-
-
 def _numbers(columns: Sequence[np.ndarray]) -> list[list[float | None]]:
     """Per option the numbers of all columns; null where one does not apply."""
     rows = zip(*(column.tolist() for column in columns), strict=True)
@@ -150,14 +134,16 @@ def _against_the_venue(jobs: Sequence[Job]) -> None:
             published = (
                 quote.venue_delta, quote.venue_gamma, quote.venue_vega, quote.venue_theta, quote.venue_rho,
             )  # fmt: skip
-            _compare(job, AuditKind.VENUE, VENUE, own, published)
+            job.audits += ((AuditKind.VENUE, VENUE, own, published),)
 
 
 def _against_the_european(job: Job, values: Numbers) -> None:
     if job.sigma is None:
         return  # no vol was ever known, and none is needed: exercise is certain
-    _compare(job, AuditKind.EUROPEAN, (SIGMA,), (job.sigma,), (values[EUROPEAN_SIGMA],))
-    _compare(job, AuditKind.EUROPEAN, EUROPEAN, [values[i] for i in EUROPEAN_PLACES], values[TWIN])
+    job.audits += (
+        (AuditKind.EUROPEAN, (SIGMA,), (job.sigma,), (values[EUROPEAN_SIGMA],)),
+        (AuditKind.EUROPEAN, EUROPEAN, [values[i] for i in EUROPEAN_PLACES], values[TWIN]),
+    )
 
 
 def _against_the_other_engine(rows: Sequence[tuple[Job, Numbers]], settings: EngineSettings) -> None:
@@ -175,4 +161,4 @@ def _against_the_other_engine(rows: Sequence[tuple[Job, Numbers]], settings: Eng
         ):
             is_same = Status.FALLBACK in (status, job.value_status)
             others = [None] * len(ENGINE) if is_same else numbers
-            _compare(job, AuditKind.ENGINE, ENGINE, [values[i] for i in ENGINE_PLACES], others)
+            job.audits += ((AuditKind.ENGINE, ENGINE, [values[i] for i in ENGINE_PLACES], others),)

@@ -8,7 +8,7 @@ checkpoint for a record.  Both say the same (tests/properties/test_columns_prope
 from __future__ import annotations
 
 from array import array
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
@@ -242,20 +242,22 @@ class Rows:
         n_rows = len(self.places)
         heads = b"".join(bodies)  # type: ignore[arg-type]
         frame = framing[Greeks]
+        ends = np.empty(n_rows, dtype=np.int64)
         try:
             whole = np.frombuffer(array("q", self.whole), dtype=np.int64).reshape(n_rows, N_WHOLE)
             floats = np.array(self.floats, dtype=np.float64).reshape(n_rows, N_FLOATS)
         except (OverflowError, TypeError, ValueError):
             return self._one_by_one(framing)
         out = np.empty(len(heads) + n_rows * (len(frame) + len(_CONVENTION) + _MOST_BYTES), dtype=np.uint8)
-        ends = np.empty(n_rows, dtype=np.int64)
+        head_ends = array("q", accumulate(len(body) for body in bodies if body is not None))
         is_fine = _write_rows(
-            PLAN, np.frombuffer(frame, np.uint8), np.frombuffer(heads, np.uint8),
-            np.cumsum(np.array([len(body) for body in bodies if body is not None])), np.frombuffer(_CONVENTION, np.uint8),
-            self.partition, floats, whole, self.values, np.array(self.places), out, ends,
+            PLAN, np.frombuffer(frame, np.uint8), np.frombuffer(heads, np.uint8), np.frombuffer(head_ends, np.int64),
+            _CONVENTION_BYTES, self.partition, floats, whole, self.values,
+            np.frombuffer(array("q", self.places), np.int64), out, ends,
         )  # fmt: skip
         cuts = [0, *ends.tolist()]
-        if not is_fine or max(np.diff(cuts)) > schemas.MAX_BYTES:
+        is_long = cuts[-1] > schemas.MAX_BYTES and any(end - at > schemas.MAX_BYTES for at, end in pairwise(cuts))
+        if not is_fine or is_long:
             return self._one_by_one(framing)
         data = out[: cuts[-1]].tobytes()
         return [data[first:end] for first, end in pairwise(cuts)]
@@ -265,6 +267,7 @@ class Rows:
 
 
 _CONVENTION = schemas.varints.put_text(CONVENTION)
+_CONVENTION_BYTES = np.frombuffer(_CONVENTION, np.uint8)
 
 
 class Row:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from schemas import AuditKind, InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
 from streams.engine.columns import Head
+from streams.engine.comparisons import Quantity
 from streams.engine.forwards import Forward, at_index, forward_of, has_moved, index_of
 from streams.engine.located import Unreadable
 from streams.engine.refusals import Refusal, refusal_of
@@ -31,15 +32,8 @@ class Iv(NamedTuple):
 NO_IV = Iv(None, RowStatus.NO_QUOTE)
 
 
-class Comparison(NamedTuple):
-    """One number of a row against another of the same quantity: the last six fields of an Audit."""
-
-    kind: AuditKind
-    quantity: str
-    ours: float | None
-    other: float | None
-    difference: float | None
-    unit: str
+Comparison = tuple[AuditKind, Sequence[Quantity], Sequence[float | None], Sequence[float | None]]
+"""Numbers of a row against others: for each quantity ours and the other's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +84,7 @@ class Job:
     """What is a number in that row (values.IS_NUMBER, values.HAS_ERROR)."""
     sd_usd: float = 0.0
     """Standard deviation of the delivery price, where it was valued."""
-    audits: Sequence[Comparison] = ()
+    audits: tuple[Comparison, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from schemas import Audit, DeadLetter, Greeks, Record, Reject, TradeGreeks, Watermark
 from streams.engine.columns import Row
+from streams.engine.comparisons import Compared
 
 
 class Unreadable(NamedTuple):
@@ -24,6 +25,8 @@ class Located(NamedTuple):
 
 
 ResultRecord = Greeks | Watermark | Reject | TradeGreeks | Audit | DeadLetter
+Content = ResultRecord | Row | Compared
+"""Rows and comparisons are made records where somebody asks for them, and bytes without it."""
 
 
 class Result(NamedTuple):
@@ -35,8 +38,8 @@ class Result(NamedTuple):
     topic: str
     """Short name: greeks, latest, rejects, trades, audit, deadletter."""
     key: str
-    content: ResultRecord | Row | None
-    """The record, a row that can be made one, or None: a tombstone."""
+    content: Content | None
+    """The record, or what can be made one; None: a tombstone."""
     ts_ns: int
     """Log time, which becomes the Kafka timestamp."""
     source_offset: int
@@ -45,7 +48,7 @@ class Result(NamedTuple):
     @property
     def record(self) -> ResultRecord | None:
         """What is written; None: a tombstone."""
-        return self.content.record if isinstance(self.content, Row) else self.content
+        return self.content.record if isinstance(self.content, Row | Compared) else self.content
 
 
 class Identity(NamedTuple):

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from pricers import Status
 from schemas import (
-    Audit,
     DeadLetter,
     Engine,
     ForwardSource,
@@ -24,8 +23,9 @@ from schemas import (
     Watermark,
 )
 from streams.engine.columns import Row, Rows, head_of, plain
+from streams.engine.comparisons import Compared, audited
 from streams.engine.jobs import ClockDone, Dead, Expired, FutureJob, Item, Job, SetDone
-from streams.engine.located import Identity, Result, ResultRecord
+from streams.engine.located import Content, Identity, Result
 from streams.engine.measures import age_ms, spread_pct, times
 from streams.engine.measures import is_pin_risk as pin_risk
 from streams.engine.refusals import Refusal
@@ -71,7 +71,7 @@ class Writer:
             self._offset, self._seq = item.offset, 0
         self._writers[type(item)](item)
 
-    def _emit(self, topic: str, key: str, content: ResultRecord | Row | None, ts_ns: int) -> None:
+    def _emit(self, topic: str, key: str, content: Content | None, ts_ns: int) -> None:
         # A Kafka time is never negative.
         self.results.append(Result._make((topic, key, content, ts_ns if ts_ns > 0 else 0, self._offset, self._seq)))
         self._seq += 1
@@ -102,10 +102,15 @@ class Writer:
 
     def _audit(self, job: Job) -> None:
         """What the row's numbers were compared with; a row without numbers says itself why."""
-        name, now_ns, partition = job.inst.name, job.now_ns, self.identity.partition
-        for found in job.audits:
-            record = Audit._make((name, now_ns, partition, self._offset, self._seq, *found))
-            self._emit("audit", name, record, now_ns)
+        if not job.audits:
+            return
+        name = job.inst.name
+        row = audited(name, job.now_ns, self.identity.partition, self._offset)
+        for kind, quantities, ours, others in job.audits:
+            for quantity, own, other in zip(quantities, ours, others, strict=True):
+                if own is not None or other is not None:
+                    compared = Compared._make((row, self._seq, kind, quantity, own, other))
+                    self._emit("audit", name, compared, job.now_ns)
 
     def _outcome(self, job: Job) -> Refusal | None:
         """Why a job whose inputs were fine has no numbers."""

@@ -16,6 +16,7 @@ from streams import settings as settings_module
 from streams.engine import EngineSettings, Located, State, Unreadable
 from streams.engine import quotes as quotes_module
 from streams.engine.columns import Row
+from streams.engine.comparisons import Compared
 from streams.worker import folds
 from streams.worker.coverage import coverage_of, what_of
 from streams.worker.folds import Outgoing, RawRecord
@@ -132,7 +133,7 @@ class PricingFold:
         for result in results:
             topic, key, content, ts_ns, source_offset, result_seq = result
             value: bytes | None = None
-            if type(content) is Row:
+            if type(content) is Row or type(content) is Compared:
                 value = content.value(self.framing)
             elif content is not None:
                 value = schemas.encode(content, self.framing)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 import schemas
 from schemas import EncodeError, Greeks
 from schemas.columns import columns_of
-from streams.engine import columns
+from streams.engine import EngineSettings, columns
 from streams.engine.columns import N_VALUES, NULL, RowHead, Rows, head_of
+from streams.engine.comparisons import Compared, Quantity, audited
 from tests import logs
 from tests.synthetic_log import everything
 
@@ -105,6 +106,35 @@ def test_the_engines_rows_are_the_same_records_and_bytes_one_by_one_and_together
         assert schemas.decode(schemas.encode(record)) == record
         assert result.content.what == (record.trigger, record.status, record.sigma_source)
         assert result.topic == "latest" or (record.source_offset, record.result_seq) == result[4:6]
+
+
+def test_comparisons_are_the_same_records_and_bytes_one_by_one() -> None:
+    """C51 at its price: of every kind, with a null on either side."""
+    settings = EngineSettings(audit_engine_every=1, engine="closed_form")
+    found = [r for r in everything(4, 1_500).run(settings) if isinstance(r.content, Compared)]
+    assert {(r.record.kind, r.record.ours is None, r.record.other is None) for r in found} >= {
+        (kind, False, False) for kind in schemas.AuditKind if kind != schemas.AuditKind.UNKNOWN
+    } | {(schemas.AuditKind.VENUE, False, True)}
+    for result in found:
+        assert isinstance(result.content, Compared)
+        record = result.record
+        assert result.content.value(schemas.SINGLE_OBJECT) == schemas.encode(record)
+        assert schemas.decode(schemas.encode(record)) == record
+        assert (record.source_offset, record.result_seq) == result[4:6]
+
+
+@given(NUMBER, NUMBER, st.sampled_from(schemas.AuditKind), INTS)
+def test_any_two_numbers_are_written_as_the_codec_writes_them(
+    ours: float | None, other: float | None, kind: schemas.AuditKind, seq: int
+) -> None:
+    compared = Compared(audited("BTC-Ä", 5, 3, 70_000), seq, kind, Quantity("delta", "coin per coin"), ours, other)
+    try:
+        wanted = schemas.encode(compared.record)
+    except EncodeError:
+        with pytest.raises(EncodeError):
+            compared.value(schemas.SINGLE_OBJECT)
+        return
+    assert compared.value(schemas.SINGLE_OBJECT) == wanted
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf])
