@@ -138,7 +138,8 @@ def value_options(
         path_batch(inputs, payoff_code, paths or PathSettings(), values, np.empty_like(values), status)
     else:
         value_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), values, status)
-    price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = (row.reshape(shape) for row in values)
+    columns = values if len(shape) == 1 else values.reshape(N_COLUMNS, *shape)
+    price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = columns
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
 
 
@@ -206,7 +207,7 @@ def implied_vols(
         implied_batch(
             inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), answers, status, counts
         )
-    sigma, low, high, price = (row.reshape(shape) for row in answers)
+    sigma, low, high, price = answers if len(shape) == 1 else answers.reshape(4, *shape)
     return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
 
 
@@ -237,12 +238,17 @@ def _codes(engine: str, payoff: str) -> tuple[int, int]:
 def _broadcast(**arguments: npt.ArrayLike) -> tuple[tuple[int, ...], Array]:
     """The broadcast shape, and every argument as a row of one matrix: one array type, one specialisation of the kernels."""
     arrays = [np.asarray(argument, dtype=np.float64) for argument in arguments.values()]
-    try:
-        shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    except ValueError:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(arguments, arrays, strict=True) if array.ndim)
-        raise ValueError(f"shapes do not broadcast: {shapes}; give scalars or arrays of one shape") from None
+    different = {array.shape for array in arrays if array.ndim}
+    if len(different) == 1:  # as nearly always; numpy's own question costs as much as an option's price
+        shape = different.pop()
+    else:
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        except ValueError:
+            named = zip(arguments, arrays, strict=True)
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in named if array.ndim)
+            raise ValueError(f"shapes do not broadcast: {shapes}; give scalars or arrays of one shape") from None
     rows = np.empty((len(arrays), *shape))
     for i, array in enumerate(arrays):
-        rows[i, ...] = array
-    return shape, rows.reshape(len(arrays), math.prod(shape))
+        rows[i] = array
+    return shape, rows if len(shape) == 1 else rows.reshape(len(arrays), math.prod(shape))

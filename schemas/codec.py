@@ -48,10 +48,11 @@ def confluent_framing(id_by_type: Mapping[type[Any], int]) -> Framing:
     return MappingProxyType({cls: CONFLUENT_MARK + number.to_bytes(4, "big") for cls, number in id_by_type.items()})
 
 
-_CLASSES: dict[str, type[Any]] = {
+CLASSES: dict[str, type[Any]] = {
     name: thing for room in (enums, *ROOMS) for name, thing in vars(room).items() if isinstance(thing, type)
 }
-_COMPILERS = {cls: Compiler(_CLASSES, json.loads(SCHEMA_TEXT[cls])) for cls in RECORD_TYPES}
+"""Class of every record and enum by its name in the .avsc."""
+_COMPILERS = {cls: Compiler(CLASSES, json.loads(SCHEMA_TEXT[cls])) for cls in RECORD_TYPES}
 _ENCODERS = {cls: compiler.encoder() for cls, compiler in _COMPILERS.items()}
 _DECODERS = {cls: compiler.decoder() for cls, compiler in _COMPILERS.items()}
 _BY_FINGERPRINT = {FINGERPRINT[cls]: _DECODERS[cls] for cls in RECORD_TYPES}

@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 import schemas
 from streams import kafka, registry, topics
+from streams.garbage import rare_collections
 from streams.moments import Moment
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints
@@ -30,6 +31,8 @@ RESULTS = (topics.GREEKS, topics.LATEST, topics.REJECTS, topics.TRADES, topics.A
 CHUNK_ROWS = 1_000
 BUFFER_ROWS = 4_000
 """Records of a partition read ahead of the others, at most; above it the partition is paused."""
+POLL_ROWS = 256
+"""Results handed to the producer between two looks at its reports."""
 STUCK_S = 60.0
 
 
@@ -181,7 +184,8 @@ class Replay:
         lanes = {partition: self.lane(partition) for partition in self.partitions()}
         self._announce(lanes)
         began = time.monotonic()
-        self._fold(lanes, names, began)
+        with rare_collections():
+            self._fold(lanes, names, began)
         if self.producer.flush(STUCK_S) or self.failures:
             raise ReplayError(f"results not confirmed: {self.failures[:3] or 'Kafka did not answer'}")
         return self._summary(lanes, time.monotonic() - began) | {
@@ -269,22 +273,22 @@ class Replay:
     def _send(self, lane: Lane, results: list[Any], sources: list[RawRecord], names: dict[str, str]) -> None:
         walls = {record.offset: record.ingest_wall_ns for record in sources}
         fixed = BatchHeaders(lane.epoch, time.time_ns(), self.settings.host)
-        for result in results:
-            self._produce(
-                names[result.topic],
-                lane.partition,
-                result.key,
-                result.value,
-                result.ts_ns,
-                fixed.of(result, walls.get(result.source_offset)),
-            )
+        for first in range(0, len(results), POLL_ROWS):
+            self._room()
+            for result in results[first : first + POLL_ROWS]:
+                headers = fixed.of(result, walls.get(result.source_offset))
+                self._produce(names[result.topic], lane.partition, result.key, result.value, result.ts_ns, headers)
         lane.n_results += len(results)
         if self.failures:
             raise ReplayError(f"Kafka refuses results: {self.failures[0]}")
 
-    def _produce(self, topic: str, partition: int, key: bytes, value: bytes | None, ts_ns: int, headers: Any) -> None:
+    def _room(self) -> None:
+        """Take the reports that have come, and wait until the producer has room for POLL_ROWS more."""
+        self.producer.poll(0)
         while len(self.producer) > QUEUE_HIGH:
             self.producer.poll(0.05)
+
+    def _produce(self, topic: str, partition: int, key: bytes, value: bytes | None, ts_ns: int, headers: Any) -> None:
         self.producer.produce(
             topic,
             value,
@@ -294,7 +298,6 @@ class Replay:
             timestamp=max(0, ts_ns // 1_000_000),
             headers=headers,
         )
-        self.producer.poll(0)
 
     def _landed(self, error: Any, message: Any) -> None:
         problem = why_not_delivered(error, message)
@@ -328,7 +331,8 @@ class Replay:
             lane.end = lane.first
         self._announce(lanes)
         began = time.monotonic()
-        self._fold(lanes, {}, began)
+        with rare_collections():
+            self._fold(lanes, {}, began)
         epochs = {lane.partition: self._write_state(lane) for lane in lanes.values()}
         if self.producer.flush(STUCK_S) or self.failures:
             raise ReplayError(f"states not confirmed, offsets left as they were: {self.failures[:3]}")

@@ -12,26 +12,22 @@ units of the row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 
 from pricers import Status, Valuation, units, value_options
 from schemas import AuditKind, Trigger
+from streams.engine.columns import plain
+from streams.engine.comparisons import Quantity
 from streams.engine.forwards import LARGEST, is_price
 from streams.engine.inputs import inputs_of
-from streams.engine.jobs import Comparison, Job
+from streams.engine.jobs import Job
 from streams.engine.settings import NS_PER_MS, NS_PER_S, EngineSettings
 
 OTHER_ENGINE = {"qmc": "closed_form", "closed_form": "qmc"}
 """Rows of Europeans have none: the average is not in them."""
-
-
-class Quantity(NamedTuple):
-    name: str
-    """As the row's field."""
-    unit: str
 
 
 SIGMA = Quantity("sigma", "fraction")
@@ -53,7 +49,7 @@ ENGINE = (PRICE, DELTA, GAMMA, VEGA, THETA, RHO, VANNA, CHARM, VOLGA, ROLL)
 PLACE = {
     PRICE: 0, DELTA: 3, GAMMA: 4, VEGA: 5, THETA: 6, RHO: 7, VANNA: 8, CHARM: 9, VOLGA: 10, ROLL: 11,
 }  # fmt: skip
-"""Where a job's values have the quantity."""
+"""Where a row of numbers has the quantity."""
 EUROPEAN_SIGMA = 14
 TWIN = slice(EUROPEAN_SIGMA + 1, None)
 """Where they have the twin's, in the order of EUROPEAN."""
@@ -61,18 +57,23 @@ EUROPEAN_PLACES, ENGINE_PLACES = ([PLACE[quantity] for quantity in kind] for kin
 Numbers = Sequence[float | None]
 
 
-def audit(jobs: Sequence[Job], settings: EngineSettings) -> None:
-    """Fill the comparisons of the jobs whose ``time`` it is; those without values have none."""
+def audit(jobs: Sequence[Job], numbers: npt.NDArray[np.float64], settings: EngineSettings) -> None:
+    """Fill the comparisons of the jobs whose ``time`` it is; those without values have none.
+
+    numbers : a row for each ``place`` of a job, nan where one does not apply.
+    """
     if not settings.audit:
         return
-    due = [job for job in jobs if job.trigger == Trigger.TIME and job.trade is None and job.values is not None]
+    due = [job for job in jobs if job.trigger == Trigger.TIME and job.trade is None and job.place >= 0]
     if not due:
         return
+    rows = plain(numbers[[job.place for job in due]])
     _against_the_venue(due)
     if settings.engine in OTHER_ENGINE:
-        for job in due:
-            _against_the_european(job)
-        _against_the_other_engine([job for job in due if is_sampled(job, settings)], settings)
+        for job, row in zip(due, rows, strict=True):
+            _against_the_european(job, row)
+        sampled = [(job, row) for job, row in zip(due, rows, strict=True) if is_sampled(job, settings)]
+        _against_the_other_engine(sampled, settings)
 
 
 def is_sampled(job: Job, settings: EngineSettings) -> bool:
@@ -81,14 +82,6 @@ def is_sampled(job: Job, settings: EngineSettings) -> bool:
         return False
     minute = job.now_ns // (settings.time_ms * NS_PER_MS)
     return (crc32(job.inst.name.encode("utf-8", "surrogatepass")) + minute) % settings.audit_engine_every == 0
-
-
-def _compare(job: Job, kind: AuditKind, quantities: Sequence[Quantity], ours: Numbers, others: Numbers) -> None:
-    for (name, unit), own, other in zip(quantities, ours, others, strict=True):
-        if own is not None and other is not None:
-            job.audits.append(Comparison(kind, name, own, other, own - other, unit))
-        elif own is not None or other is not None:
-            job.audits.append(Comparison(kind, name, own, other, None, unit))
 
 
 def _numbers(columns: Sequence[np.ndarray]) -> list[list[float | None]]:
@@ -141,29 +134,31 @@ def _against_the_venue(jobs: Sequence[Job]) -> None:
             published = (
                 quote.venue_delta, quote.venue_gamma, quote.venue_vega, quote.venue_theta, quote.venue_rho,
             )  # fmt: skip
-            _compare(job, AuditKind.VENUE, VENUE, own, published)
+            job.audits += ((AuditKind.VENUE, VENUE, own, published),)
 
 
-def _against_the_european(job: Job) -> None:
-    values = job.values
-    assert values is not None  # asked for above
+def _against_the_european(job: Job, values: Numbers) -> None:
     if job.sigma is None:
         return  # no vol was ever known, and none is needed: exercise is certain
-    _compare(job, AuditKind.EUROPEAN, (SIGMA,), (job.sigma,), (values[EUROPEAN_SIGMA],))
-    _compare(job, AuditKind.EUROPEAN, EUROPEAN, [values[i] for i in EUROPEAN_PLACES], values[TWIN])
+    job.audits += (
+        (AuditKind.EUROPEAN, (SIGMA,), (job.sigma,), (values[EUROPEAN_SIGMA],)),
+        (AuditKind.EUROPEAN, EUROPEAN, [values[i] for i in EUROPEAN_PLACES], values[TWIN]),
+    )
 
 
-def _against_the_other_engine(jobs: Sequence[Job], settings: EngineSettings) -> None:
+def _against_the_other_engine(rows: Sequence[tuple[Job, Numbers]], settings: EngineSettings) -> None:
     """One call per payoff.  Where the closed form hands over, there is one engine only and nothing to compare with."""
     for payoff in ("linear", "inverse"):
-        group = [job for job in jobs if job.facts is not None and job.facts.is_inverse == (payoff == "inverse")]
+        group = [
+            (job, row) for job, row in rows if job.facts is not None and job.facts.is_inverse == (payoff == "inverse")
+        ]
         if not group:
             continue
-        option, sigma, window, _ = inputs_of(group, settings)
+        option, sigma, window, _, _ = inputs_of([job for job, _ in group], settings)
         other = value_options(**option, **window, sigma=sigma, payoff=payoff, engine=OTHER_ENGINE[settings.engine])
-        for job, numbers, status in zip(group, _numbers(_engine_columns(other)), other.status.tolist(), strict=True):
-            values = job.values
-            assert values is not None
+        for (job, values), numbers, status in zip(
+            group, _numbers(_engine_columns(other)), other.status.tolist(), strict=True
+        ):
             is_same = Status.FALLBACK in (status, job.value_status)
             others = [None] * len(ENGINE) if is_same else numbers
-            _compare(job, AuditKind.ENGINE, ENGINE, [values[i] for i in ENGINE_PLACES], others)
+            job.audits += ((AuditKind.ENGINE, ENGINE, [values[i] for i in ENGINE_PLACES], others),)

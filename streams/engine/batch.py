@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from pricers import Valuation, implied_vols, units, value_options
+from pricers import implied_vols, value_options
 from schemas import RowStatus, SigmaSource
 from streams.engine.audits import audit
-from streams.engine.forwards import LARGEST
+from streams.engine.columns import N_VALUES
 from streams.engine.inputs import inputs_of
 from streams.engine.jobs import Item, Iv, Job
 from streams.engine.located import Identity, Result
@@ -18,23 +18,23 @@ from streams.engine.rows import Writer
 from streams.engine.settings import EngineSettings
 from streams.engine.solve import ASK, BID, LAST, MARK, solve
 from streams.engine.state import Facts, Solved, State
+from streams.engine.values import values_of
 
 USABLE = (RowStatus.OK, RowStatus.LOW_VEGA)
-N_BEFORE_TWIN = 15
-"""Columns up to european_sigma, which follows from the price; those after it stand at the row's sigma."""
-NO_TWIN = (None,) * 8
+NO_NUMBERS = np.empty((0, N_VALUES))
 
 
 def price(state: State, items: Sequence[Item], settings: EngineSettings, identity: Identity) -> list[Result]:
     """Results of the items, in their order."""
-    jobs = [item for item in items if isinstance(item, Job)]
+    jobs = [item for item in items if type(item) is Job]
+    numbers = NO_NUMBERS
     if jobs:
         solve(jobs, settings)
         for job in jobs:
             choose_sigma(job, settings)
-        _value(jobs, settings)
-        audit(jobs, settings)
-    writer = Writer(state, settings, identity)
+        numbers = _value(jobs, settings)
+        audit(jobs, numbers, settings)
+    writer = Writer(state, settings, identity, numbers)
     for item in items:
         writer.write(item)
     return writer.results
@@ -104,50 +104,33 @@ def is_determined(job: Job, facts: Facts) -> bool:
     return job.fixings.running_sum >= rule.n_fixings * facts.strike
 
 
-def _value(jobs: Sequence[Job], settings: EngineSettings) -> None:
-    """Primary values, one call per payoff, and the European twin in one call for all."""
+def _value(jobs: Sequence[Job], settings: EngineSettings) -> npt.NDArray[np.float64]:
+    """The numbers of all jobs that can be valued, which know their ``place`` in them; one call per payoff and model."""
     linear: list[Job] = []
     inverse: list[Job] = []
     for job in jobs:
         if job.refusal is None and job.facts is not None and (job.sigma is not None or is_determined(job, job.facts)):
             (inverse if job.facts.is_inverse else linear).append(job)
+    found: list[npt.NDArray[np.float64]] = []
+    n_before = 0
     for group, payoff in ((linear, "linear"), (inverse, "inverse")):
         if group:
-            _value_payoff(group, payoff, settings)
+            found.append(_value_payoff(group, payoff, n_before, settings))
+            n_before += len(group)
+    return NO_NUMBERS if not found else found[0] if len(found) == 1 else np.concatenate(found)
 
 
-def _value_payoff(jobs: Sequence[Job], payoff: str, settings: EngineSettings) -> None:
-    option, sigma, window, tau_s = inputs_of(jobs, settings)
+def _value_payoff(jobs: Sequence[Job], payoff: str, n_before: int, settings: EngineSettings) -> npt.NDArray[np.float64]:
+    """Primary values and the European twin of options of one payoff, one row each; the jobs get what is asked of them."""
+    option, sigma, window, tau_s, columns = inputs_of(jobs, settings)
     ours = value_options(**option, **window, sigma=sigma, payoff=payoff, engine=settings.engine)
     one = np.ones_like(tau_s)
     european = option | {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european"}
     twin = value_options(**european, sigma=sigma)
     twin_sigma = implied_vols(**european, price_usd=ours.price_usd).sigma
-    rows = _wire_values(ours, twin, twin_sigma.tolist(), option["forward"].tolist(), payoff == "inverse")
-    for job, row, status in zip(jobs, rows, ours.status.tolist(), strict=True):
-        job.values = row if job.sigma is not None else row[:N_BEFORE_TWIN] + NO_TWIN
-        job.value_status = status
-
-
-def _wire_values(
-    ours: Valuation, twin: Valuation, twin_sigmas: list[float], forwards: list[float], is_inverse: bool
-) -> Iterator[tuple[float | None, ...]]:
-    """Per option the values and the twin, in the order and units of the wire; null where a number does not apply.
-
-    Plain floats, not arrays: most batches of a live worker are a few rows, and there numpy's calls cost more than the rows.
-    """
-    primary = zip(*(column.tolist() for column in ours[:11]), strict=True)
-    european = zip(*(column.tolist() for column in twin[:11]), strict=True)
-    for forward, own, other, twin_sigma in zip(forwards, primary, european, twin_sigmas, strict=True):
-        price_usd, std_error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = own
-        row = (
-            price_usd, units.price_coin(price_usd, forward), std_error, delta, gamma, units.vega_usd_per_point(vega),
-            units.theta_usd_per_day(theta), units.rho_usd_per_pct(rho), units.vanna_per_point(vanna),
-            units.charm_per_day(charm), units.volga_usd_per_point2(volga), roll,
-            units.delta_coin(delta, price_usd, forward) if is_inverse else math.nan,
-            units.gamma_coin_per_usd(gamma, delta, price_usd, forward) if is_inverse else math.nan,
-            twin_sigma, other[0], other[2], other[3], units.vega_usd_per_point(other[4]),
-            units.theta_usd_per_day(other[5]), units.vanna_per_point(other[7]), units.charm_per_day(other[8]),
-            units.volga_usd_per_point2(other[9]),
-        )  # fmt: skip
-        yield tuple([v if -LARGEST < v < LARGEST else None for v in row])
+    has_sigma = np.array([job.sigma is not None for job in jobs])
+    found = values_of(ours, twin, twin_sigma, columns, has_sigma, payoff == "inverse")
+    answers = zip(jobs, ours.status.tolist(), found.marks.tolist(), found.sd_usd.tolist(), strict=True)
+    for place, (job, status, marks, sd_usd) in enumerate(answers, n_before):
+        job.place, job.value_status, job.marks, job.sd_usd = place, status, marks, sd_usd
+    return found.numbers

@@ -12,7 +12,7 @@ from schemas import (
     UnderlyingQuote,
 )
 from streams.engine.expiry import expire
-from streams.engine.forwards import RANK_OF, is_price
+from streams.engine.forwards import LARGEST, RANK_OF, SMALLEST, is_price
 from streams.engine.gaps import apply_gap
 from streams.engine.jobs import ClockDone, Item, SetDone, option_job
 from streams.engine.settings import EngineSettings
@@ -58,9 +58,9 @@ def apply_underlying(
             continue
         if before is not None and at_ns < before.ts_event_ns:
             continue
-        prices = (v if is_price(v) else None for v in future[2:6])
-        others = (v if v is not None and abs(v) < 1e300 else None for v in future[6:10])
-        underlying.futures[future.instrument_name] = FutureQuote._make((*future[:2], *prices, *others, at_ns))
+        underlying.futures[future.instrument_name] = (
+            future if at_ns == future.ts_event_ns and _is_sound(future) else _cleaned(future, at_ns)
+        )
         if future.expiry_ns is not None and is_price(future.mark):
             _set_forward(state, underlying, future.expiry_ns, 0, Point(future.mark or 0.0, at_ns))
     for forward in record.forwards:
@@ -68,6 +68,28 @@ def apply_underlying(
         if rank is not None and is_price(forward.forward):
             point = Point(forward.forward, bounded(state, forward.ts_event_ns, settings))
             _set_forward(state, underlying, forward.expiry_ns, rank, point)
+
+
+def _is_sound(future: FutureQuote) -> bool:
+    """Whether every number of it can be what it says."""
+    _, _, bid, ask, mark, last, interest, volume, funding, current_funding, _ = future
+    return (
+        (bid is None or SMALLEST < bid < LARGEST)
+        and (ask is None or SMALLEST < ask < LARGEST)
+        and (mark is None or SMALLEST < mark < LARGEST)
+        and (last is None or SMALLEST < last < LARGEST)
+        and (interest is None or -LARGEST < interest < LARGEST)
+        and (volume is None or -LARGEST < volume < LARGEST)
+        and (funding is None or -LARGEST < funding < LARGEST)
+        and (current_funding is None or -LARGEST < current_funding < LARGEST)
+    )
+
+
+def _cleaned(future: FutureQuote, at_ns: int) -> FutureQuote:
+    """With nonsense as null, and its time as it is believed."""
+    prices = (v if is_price(v) else None for v in future[2:6])
+    others = (v if v is not None and abs(v) < LARGEST else None for v in future[6:10])
+    return FutureQuote._make((*future[:2], *prices, *others, at_ns))
 
 
 def _underlying(state: State, price_index: str, settings: EngineSettings) -> Underlying | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 import orjson
 
 from schemas import FutureQuote, Greeks, InstrumentSet, InstrumentState, OptionQuote, RowStatus, SigmaSource, TickStep
+from streams.engine.columns import Row, head_of
 from streams.engine.expiry import note_expiry
 from streams.engine.located import BadSnapshot, Identity
 from streams.engine.state import Fixings, Instrument, Point, Solved, State, Underlying, facts_of
@@ -102,7 +103,7 @@ def snapshot(state: State) -> bytes:
         state.seqs,
         state.expired,
         state.counters,
-        list(state.pending.values()),
+        [row.record if isinstance(row, Row) else row for row in state.pending.values()],
         list(state.cleared),
         list(state.snapshot_names),
     )  # fmt: skip
@@ -157,7 +158,7 @@ def _instrument(
     if inst.contract is not None:
         steps = tuple(TickStep(*step) for step in inst.contract.tick_size_steps)
         inst.contract = inst.contract._replace(tick_size_steps=steps)
-        inst.facts = facts_of(inst.contract)
+        inst.facts, inst.head = facts_of(inst.contract), head_of(inst.name, inst.contract)
     inst.quote = _record(OptionQuote, quote)
     inst.solved = _record(Solved, solved) or inst.solved
     return inst

@@ -36,30 +36,36 @@ def forward_of(
     Broadcast: the first fresh one of future, synthetic, parity.  Without any fresh forward the newest known one, flagged, while
     it is not too old; then the index, which knows no basis; then the newest that was ever known.
     """
-    quote = inst.quote
     if facts.window_ns <= now_ns and facts.rule is not None:
         return _window_index(inst, underlying)
-    own: Forward | None = None
-    if quote is not None and is_price(quote.underlying_price):
-        own = Forward(quote.underlying_price or 0.0, ForwardSource.QUOTE, inst.quote_ns)
+    quote, own_ns = inst.quote, inst.quote_ns
+    own_usd = quote.underlying_price if quote is not None and is_price(quote.underlying_price) else None
     points = underlying.forwards.get(facts.expiry_ns) if underlying is not None else None
     fresh_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
-    newest = own
     if points:
-        for rank in range(len(RANKS)):
+        for rank, source in enumerate(RANKS):
             point = points.get(rank)
-            if point is None:
-                continue
-            if point.ts_ns >= fresh_ns:
-                is_own = own is not None and own.ts_ns >= point.ts_ns
-                return own if is_own else Forward(point.value, RANKS[rank], point.ts_ns)
-            if newest is None or point.ts_ns > newest.ts_ns:
-                newest = Forward(point.value, RANKS[rank], point.ts_ns)
-    if own is not None and own.ts_ns >= fresh_ns:
+            if point is not None and point.ts_ns >= fresh_ns:
+                if own_usd is not None and own_ns >= point.ts_ns:
+                    return Forward(own_usd, ForwardSource.QUOTE, own_ns)
+                return Forward(point.value, source, point.ts_ns)
+    own = Forward(own_usd, ForwardSource.QUOTE, own_ns) if own_usd is not None else None
+    if own is not None and own_ns >= fresh_ns:
         return own
+    return _stale_forward(own, points or {}, index_of(inst, underlying), fresh_ns, now_ns, settings)
+
+
+def _stale_forward(
+    own: Forward | None, points: dict[int, Point], index: Point | None, fresh_ns: int, now_ns: int, settings: EngineSettings
+) -> Forward | None:  # fmt: skip
+    """Where no forward of the expiry is fresh."""
+    newest = own
+    for rank, source in enumerate(RANKS):
+        point = points.get(rank)
+        if point is not None and (newest is None or point.ts_ns > newest.ts_ns):
+            newest = Forward(point.value, source, point.ts_ns)
     if newest is not None and newest.ts_ns >= now_ns - settings.forward_known_ms * NS_PER_MS:
         return newest._replace(source=ForwardSource.LAST_KNOWN)
-    index = index_of(inst, underlying)
     if index is not None and (newest is None or index.ts_ns > newest.ts_ns):
         source = ForwardSource.INDEX if index.ts_ns >= fresh_ns else ForwardSource.LAST_KNOWN
         return Forward(index.value, source, index.ts_ns)

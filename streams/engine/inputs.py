@@ -26,6 +26,8 @@ class Inputs(NamedTuple):
     """The fixings of the settlement average."""
     tau_s: npt.NDArray[np.float64]
     """Seconds to the last fixing."""
+    columns: npt.NDArray[np.float64]
+    """(10, n): forward, strike, sigma, sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, tau_s."""
 
 
 def inputs_of(jobs: Sequence[Job], settings: EngineSettings) -> Inputs:
@@ -50,4 +52,4 @@ def inputs_of(jobs: Sequence[Job], settings: EngineSettings) -> Inputs:
         "next_fixing_s": next_s, "interval_s": interval_s, "n_fixings": n_fixings, "n_fixed": n_fixed,
         "running_sum": running_sum,
     }  # fmt: skip
-    return Inputs(option, sigma, window, tau_s)
+    return Inputs(option, sigma, window, tau_s, columns)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas import AuditKind, InstrumentState, OptionQuote, OptionTrade, RowStatus, SigmaSource, Trigger
+from streams.engine.columns import Head
+from streams.engine.comparisons import Quantity
 from streams.engine.forwards import Forward, at_index, forward_of, has_moved, index_of
 from streams.engine.located import Unreadable
 from streams.engine.refusals import Refusal, refusal_of
@@ -29,15 +32,8 @@ class Iv(NamedTuple):
 NO_IV = Iv(None, RowStatus.NO_QUOTE)
 
 
-class Comparison(NamedTuple):
-    """One number of a row against another of the same quantity: the last six fields of an Audit."""
-
-    kind: AuditKind
-    quantity: str
-    ours: float | None
-    other: float | None
-    difference: float | None
-    unit: str
+Comparison = tuple[AuditKind, Sequence[Quantity], Sequence[float | None], Sequence[float | None]]
+"""Numbers of a row against others: for each quantity ours and the other's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +46,7 @@ class Job:
     inst: Instrument
     contract: InstrumentState | None
     facts: Facts | None
+    head: Head | None
     quote: OptionQuote | None
     quote_ns: int
     forward: Forward | None
@@ -72,17 +69,22 @@ class Job:
     sets_last: bool = False
     """The trade is the newest one: its vol becomes the instrument's sigma_last."""
     # filled by the batch
-    ivs: list[Iv] = field(default_factory=list)
-    """bid, ask, mark, last (or the trade's)."""
+    ivs: list[Iv] | None = None
+    """bid, ask, mark, last (or the trade's); None: nothing to solve."""
     solved: Solved = NOT_SOLVED
     sigma: float | None = None
     sigma_source: SigmaSource = SigmaSource.NONE
     sigma_ns: int = 0
     sigma_last: float | None = None
     sigma_last_status: RowStatus = RowStatus.NO_QUOTE
-    values: tuple[float | None, ...] | None = None
+    place: int = -1
+    """Row of the batch's numbers; -1: not valued."""
     value_status: int = 0
-    audits: list[Comparison] = field(default_factory=list)
+    marks: int = 0
+    """What is a number in that row (values.IS_NUMBER, values.HAS_ERROR)."""
+    sd_usd: float = 0.0
+    """Standard deviation of the delivery price, where it was valued."""
+    audits: tuple[Comparison, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -156,12 +158,12 @@ def is_liquid(inst: Instrument, now_ns: int, settings: EngineSettings) -> bool:
     return (quote.ask - quote.bid) * 200.0 < settings.liquid_spread_pct * (quote.ask + quote.bid)
 
 
-def _made_ns(trade: OptionTrade | None, facts: Facts | None, now_ns: int) -> int:
-    """The moment whose time to expiry counts: now; of a backfilled trade its own, while that lies before the window.
+def _made_ns(trade: OptionTrade, facts: Facts | None, now_ns: int) -> int:
+    """The moment whose time to expiry counts for a trade: now; of a backfilled one its own, while that lies before the window.
 
     Inside the window the sum of the fixings goes with the time: what is known is the one of now.
     """
-    if trade is None or not trade.is_backfill or facts is None or trade.ts_event_ns >= facts.window_ns:
+    if not trade.is_backfill or facts is None or trade.ts_event_ns >= facts.window_ns:
         return now_ns
     return min(now_ns, trade.ts_event_ns)
 
@@ -187,17 +189,20 @@ def _note_solve(inst: Instrument) -> None:
 
 def option_job(
     state: State, inst: Instrument, trigger: Trigger, now_ns: int, offset: int, settings: EngineSettings,
-    trade: OptionTrade | None = None,
+    trade: OptionTrade | None = None, forward: Forward | None = None,
 ) -> Job:  # fmt: skip
-    """Catch the inputs of an option at now, and note on the instrument what this calculation was given."""
+    """Catch the inputs of an option at now, and note on the instrument what this calculation was given.
+
+    forward : the one of now, where the caller has looked it up.
+    """
     facts, contract = inst.facts, inst.contract
     underlying = state.underlyings.get(contract.price_index) if contract is not None else None
-    forward: Forward | None = None
     index = index_of(inst, underlying)
     fixings, next_fixing_s = NO_FIXINGS, 0.0
-    made_ns = _made_ns(trade, facts, now_ns)
+    made_ns = now_ns if trade is None else _made_ns(trade, facts, now_ns)
     if facts is not None:
-        forward = forward_of(facts, inst, underlying, now_ns, settings)
+        if forward is None:
+            forward = forward_of(facts, inst, underlying, now_ns, settings)
         if trade is not None and trade.is_backfill and forward is not None:
             forward = at_index(forward, trade.index_price, index)  # it was made before what we know now
         if underlying is not None and made_ns == now_ns:
@@ -219,9 +224,9 @@ def option_job(
     elif trigger in SOLVING:
         inst.has_solved = False  # the next job that may solves this quote, whatever its trigger
     return Job(
-        offset, now_ns, trigger, inst, contract, facts, inst.quote, inst.quote_ns, forward, index,
+        offset, now_ns, trigger, inst, contract, facts, inst.head, inst.quote, inst.quote_ns, forward, index,
         underlying.dvol if underlying is not None else None,
-        fixings, next_fixing_s, is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
+        fixings, next_fixing_s, trigger is Trigger.UNDERLYING or is_liquid(inst, now_ns, settings), is_stale, inst.is_cold, solves, refusal,
         last_price, inst.last_forward, inst.last_ns, is_last_fresh, trade,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from schemas import (
     Trigger,
 )
 from streams.engine import seqs
+from streams.engine.columns import head_of
 from streams.engine.expiry import note_expiry
 from streams.engine.forwards import Forward, forward_of, has_moved, is_price
 from streams.engine.jobs import Item, option_job
@@ -222,6 +223,7 @@ def apply_instrument(
     steps = tuple(step for step in record.tick_size_steps if is_price(step.above_price) and is_price(step.tick_size))
     inst.contract = without_nonsense(state, record._replace(tick_size_steps=steps))
     before, inst.facts, inst.contract_ns = inst.facts, facts_of(inst.contract), ts_ns
+    inst.head = head_of(name, inst.contract)
     if before is not None and inst.facts != before._replace(is_open=inst.facts.is_open):
         inst.has_solved = False  # its vols are those of another contract
     state.by_index.setdefault(record.price_index, {})[name] = inst

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas import Audit, DeadLetter, Greeks, Record, Reject, TradeGreeks, Watermark
+from streams.engine.columns import Row
+from streams.engine.comparisons import Compared
 
 
 class Unreadable(NamedTuple):
@@ -23,6 +25,8 @@ class Located(NamedTuple):
 
 
 ResultRecord = Greeks | Watermark | Reject | TradeGreeks | Audit | DeadLetter
+Content = ResultRecord | Row | Compared
+"""Rows and comparisons are made records where somebody asks for them, and bytes without it."""
 
 
 class Result(NamedTuple):
@@ -34,12 +38,17 @@ class Result(NamedTuple):
     topic: str
     """Short name: greeks, latest, rejects, trades, audit, deadletter."""
     key: str
-    record: ResultRecord | None
-    """None: a tombstone."""
+    content: Content | None
+    """The record, or what can be made one; None: a tombstone."""
     ts_ns: int
     """Log time, which becomes the Kafka timestamp."""
     source_offset: int
     result_seq: int
+
+    @property
+    def record(self) -> ResultRecord | None:
+        """What is written; None: a tombstone."""
+        return self.content.record if isinstance(self.content, Row | Compared) else self.content
 
 
 class Identity(NamedTuple):

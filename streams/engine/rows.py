@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pricers import Status
 from schemas import (
-    Audit,
     DeadLetter,
     Engine,
     ForwardSource,
     Greeks,
-    InstrumentState,
-    Kind,
-    Payoff,
     Reject,
     RowStatus,
     SigmaSource,
@@ -22,19 +22,22 @@ from schemas import (
     Trigger,
     Watermark,
 )
+from streams.engine.columns import Row, Rows, head_of, plain
+from streams.engine.comparisons import Compared, audited
 from streams.engine.jobs import ClockDone, Dead, Expired, FutureJob, Item, Job, SetDone
-from streams.engine.located import Identity, Result, ResultRecord
-from streams.engine.measures import age_ms, settlement_sd_usd, spread_pct, times
+from streams.engine.located import Content, Identity, Result
+from streams.engine.measures import age_ms, spread_pct, times
 from streams.engine.measures import is_pin_risk as pin_risk
 from streams.engine.refusals import Refusal
 from streams.engine.settings import CONVENTION, NS_PER_MS, NS_PER_S, SECONDS_PER_YEAR, EngineSettings
 from streams.engine.solve import ROW_STATUS
 from streams.engine.state import NEVER, Instrument, State
+from streams.engine.values import HAS_ERROR, IS_NUMBER
 
-STD_ERROR = 2
-"""Place of the standard error among a job's values."""
 NO_REFUSAL = Refusal(RowStatus.OK, "", "")
 NO_VALUES: tuple[float | None, ...] = (None,) * 23
+NO_TICKER: tuple[float | None, ...] = (None,) * 8
+NO_VENUE: tuple[float | None, ...] = (None,) * 7
 FUTURE_VALUES = (None, 1.0, *(0.0,) * 8, None, None, *(None,) * 9)
 """std_error, delta 1, gamma to roll_delta 0, no coin greeks, no twin; price_usd and price_coin come before."""
 NO_VOLS = (None, RowStatus.NO_QUOTE) * 4 + (None, None)
@@ -45,8 +48,11 @@ ENGINES = {"closed_form": Engine.CLOSED_FORM, "qmc": Engine.QMC, "paths": Engine
 class Writer:
     """Writes results of one batch.  ``result_seq`` counts the results of a source offset over all topics, from 0."""
 
-    def __init__(self, state: State, settings: EngineSettings, identity: Identity) -> None:
+    def __init__(
+        self, state: State, settings: EngineSettings, identity: Identity, numbers: npt.NDArray[np.float64]
+    ) -> None:
         self.state, self.settings, self.identity = state, settings, identity
+        self.rows = Rows(identity.partition, numbers)
         self.results: list[Result] = []
         self._offset, self._seq = -1, 0
         self._engine = ENGINES.get(settings.engine, Engine.UNKNOWN)
@@ -65,16 +71,16 @@ class Writer:
             self._offset, self._seq = item.offset, 0
         self._writers[type(item)](item)
 
-    def _emit(self, topic: str, key: str, record: ResultRecord | None, ts_ns: int) -> None:
+    def _emit(self, topic: str, key: str, content: Content | None, ts_ns: int) -> None:
         # A Kafka time is never negative.
-        self.results.append(Result(topic, key, record, max(0, ts_ns), self._offset, self._seq))
+        self.results.append(Result._make((topic, key, content, ts_ns if ts_ns > 0 else 0, self._offset, self._seq)))
         self._seq += 1
 
-    def _emit_row(self, row: Greeks, ts_ns: int) -> None:
+    def _emit_row(self, name: str, row: Greeks | Row, ts_ns: int) -> None:
         """A row, which is also the newest one for ``latest`` until the next Clock."""
-        self._emit("greeks", row.instrument_name, row, ts_ns)
-        self.state.pending.pop(row.instrument_name, None)
-        self.state.pending[row.instrument_name] = row
+        self._emit("greeks", name, row, ts_ns)
+        self.state.pending.pop(name, None)
+        self.state.pending[name] = row
 
     # options
 
@@ -82,37 +88,39 @@ class Writer:
         if job.trade is not None:
             self._trade(job)
             return
-        inst, values = job.inst, job.values
+        inst = job.inst
         refusal = job.refusal or self._outcome(job)
         is_change = self._settle(inst, refusal, job)
         if refusal is not None and not is_change and job.trigger != Trigger.TIME:
             return  # nothing new to say until its time trigger
         if refusal is None:
             inst.good_ns = job.now_ns
-            status = ROW_STATUS[job.value_status]
-        else:
-            values, status = None, refusal.status
-        self._emit_row(self._row(job, status, values), job.now_ns)
+        self._emit_row(inst.name, self._row(job, refusal), job.now_ns)
         self._tell(inst, refusal, is_change, job.now_ns)
         if refusal is None:
             self._audit(job)
 
     def _audit(self, job: Job) -> None:
         """What the row's numbers were compared with; a row without numbers says itself why."""
-        name, now_ns, partition = job.inst.name, job.now_ns, self.identity.partition
-        for found in job.audits:
-            record = Audit._make((name, now_ns, partition, self._offset, self._seq, *found))
-            self._emit("audit", name, record, now_ns)
+        if not job.audits:
+            return
+        name = job.inst.name
+        row = audited(name, job.now_ns, self.identity.partition, self._offset)
+        for kind, quantities, ours, others in job.audits:
+            for quantity, own, other in zip(quantities, ours, others, strict=True):
+                if own is not None or other is not None:
+                    compared = Compared._make((row, self._seq, kind, quantity, own, other))
+                    self._emit("audit", name, compared, job.now_ns)
 
     def _outcome(self, job: Job) -> Refusal | None:
         """Why a job whose inputs were fine has no numbers."""
-        if job.values is None:
+        if job.place < 0:
             statuses = ", ".join(
                 f"{side} {status.name}"
                 for side, status in zip(("bid", "ask", "mark", "last"), _statuses(job), strict=True)
             )
             return Refusal(RowStatus.NO_SIGMA, f"no vol: {statuses}", "a quote with a usable price arrives")
-        if job.values[0] is None or job.values[3] is None:
+        if not job.marks & IS_NUMBER:
             status = ROW_STATUS[job.value_status]
             status = RowStatus.NOT_CONVERGED if status in (RowStatus.OK, RowStatus.DETERMINED) else status
             return Refusal(status, f"the pricer says {status.name}", "its inputs change")
@@ -155,66 +163,68 @@ class Writer:
         formula without a standard error (pricers, "closed_form")."""
         if job.value_status != Status.FALLBACK:
             return self._engine
-        return Engine.QMC if job.values is not None and job.values[STD_ERROR] is not None else Engine.CLOSED_FORM
+        return Engine.QMC if job.marks & HAS_ERROR else Engine.CLOSED_FORM
 
-    def _row(self, job: Job, status: RowStatus, values: tuple[float | None, ...] | None) -> Greeks:
+    def _row(self, job: Job, refusal: Refusal | None) -> Row:
         """The row of an option, with or without numbers."""
         facts, quote, forward, fixings, now_ns = job.facts, job.quote, job.forward, job.fixings, job.now_ns
-        has_values = values is not None
-        sigma = job.sigma if has_values else None
-        tau_years, n_fixings, sd_usd, is_pin_risk = None, 0, None, False
+        sigma, sigma_source, sigma_age, sd_usd, is_pin_risk = None, SigmaSource.NONE, None, None, False
+        tau_years, n_fixings = None, 0
         if facts is not None:
             tau_years = max(0, facts.expiry_ns - now_ns) / NS_PER_S / SECONDS_PER_YEAR
             n_fixings = facts.rule.n_fixings if facts.rule is not None else 0
-            if sigma is not None and forward is not None:
-                sd_usd = settlement_sd_usd(job, facts, forward.value, sigma)
+            if refusal is None and job.sigma is not None and forward is not None:
+                sigma, sigma_source, sigma_age = job.sigma, job.sigma_source, age_ms(now_ns, job.sigma_ns)
+                sd_usd = job.sd_usd if math.isfinite(job.sd_usd) else None
                 is_pin_risk = pin_risk(job, facts, forward.value, sigma, sd_usd, tau_years, self.settings)
-        engine = self._engine_of(job) if has_values else Engine.NONE
-        if quote is None:
-            ticker: tuple[float | None, ...] = (None,) * 8
-            venue: tuple[float | None, ...] = (None,) * 7
-            delivery, spread = None, None
-        else:
+        forward_usd, forward_source, forward_age = None, ForwardSource.NONE, None
+        if forward is not None:
+            forward_usd, forward_source, forward_ns = forward
+            forward_age = age_ms(now_ns, forward_ns)
+        ticker, venue, delivery, spread, quote_age = NO_TICKER, NO_VENUE, None, None, None
+        if quote is not None:
             ticker = (
                 quote.bid, quote.ask, quote.mark, quote.last, quote.bid_size, quote.ask_size, quote.open_interest,
                 quote.volume_24h,
             )  # fmt: skip
-            delivery, spread = quote.estimated_delivery_price, spread_pct(quote.bid, quote.ask)
-            unit = quote.underlying_price or (forward.value if forward is not None else None)
-            venue_usd = quote.mark if facts is not None and not facts.is_inverse else times(quote.mark, unit)
+            delivery = quote.estimated_delivery_price
+            spread, quote_age = spread_pct(quote.bid, quote.ask), age_ms(now_ns, job.quote_ns)
+            venue_usd = quote.mark
+            if facts is None or facts.is_inverse:
+                venue_usd = times(venue_usd, quote.underlying_price or forward_usd)
             venue = (
                 quote.mark_sigma, venue_usd, quote.venue_delta, quote.venue_gamma, quote.venue_vega, quote.venue_theta,
                 quote.venue_rho,
             )  # fmt: skip
-        solved = job.solved
-        return Greeks._make((
-            *prefix(job.inst.name, job.contract), self.identity.partition, self._offset, self._seq, job.trigger, now_ns,
-            status, CONVENTION,
-            forward.value if forward is not None else None,
-            forward.source if forward is not None else ForwardSource.NONE,
-            age_ms(now_ns, forward.ts_ns) if forward is not None else None,
-            job.index.value if job.index is not None else None,
-            tau_years, n_fixings, fixings.n_fixed, fixings.running_sum, fixings.n_imputed,
-            *ticker, job.dvol, delivery, age_ms(now_ns, job.quote_ns) if quote is not None else None,
-            sigma, job.sigma_source if sigma is not None else SigmaSource.NONE,
-            age_ms(now_ns, job.sigma_ns) if sigma is not None else None,
-            solved[0], solved[1], solved[2], solved[3], solved[4], solved[5], job.sigma_last, job.sigma_last_status,
-            solved[6], solved[7],
-            engine, *(values or NO_VALUES), *venue, spread, job.is_liquid, job.is_stale, job.is_cold, is_pin_risk, sd_usd,
-            job.inst.good_ns if job.inst.good_ns != NEVER else None,
-        ))  # fmt: skip
+        bid, bid_status, ask, ask_status, mark, mark_status, low, high = job.solved
+        return self.rows.add(
+            job.head or head_of(job.inst.name, job.contract), job.place if refusal is None else -1,
+            (
+                forward_usd, forward_age, job.index.value if job.index is not None else None, tau_years,
+                fixings.running_sum, *ticker, job.dvol, delivery, quote_age, sigma, sigma_age, bid, ask, mark,
+                job.sigma_last, low, high, *venue, spread, sd_usd,
+            ),
+            (
+                self._offset, self._seq, job.trigger, now_ns,
+                ROW_STATUS[job.value_status] if refusal is None else refusal.status, forward_source, n_fixings,
+                fixings.n_fixed, fixings.n_imputed, sigma_source, bid_status, ask_status, mark_status,
+                job.sigma_last_status, self._engine_of(job) if refusal is None else Engine.NONE, job.is_liquid,
+                job.is_stale, job.is_cold, is_pin_risk, job.inst.good_ns,
+            ),
+        )  # fmt: skip
 
     def _trade(self, job: Job) -> None:
         """One TradeGreeks; the instrument's reject and latest row are not touched."""
-        trade, quote, values = job.trade, job.quote, job.values
+        trade, quote = job.trade, job.quote
         assert trade is not None
         refusal = job.refusal or self._outcome(job)
         status = ROW_STATUS[job.value_status] if refusal is None else refusal.status
-        if refusal is not None:
-            values = None
+        values: Sequence[float | None] = NO_VALUES
+        if refusal is None:
+            values = plain(self.rows.values[job.place])
         own = job.ivs[3] if job.ivs else None
-        sigma = job.sigma if values is not None else None
-        engine = self._engine_of(job) if values is not None else Engine.NONE
+        sigma = job.sigma if refusal is None else None
+        engine = self._engine_of(job) if refusal is None else Engine.NONE
         row = TradeGreeks._make((
             *trade, self.identity.partition, self._offset, self._seq, status,
             own.sigma if own is not None else None,
@@ -222,7 +232,7 @@ class Writer:
             job.forward.value if job.forward is not None else None,
             *((quote.open_interest, quote.bid, quote.ask) if quote is not None else (None, None, None)),
             job.dvol, sigma, job.sigma_source if sigma is not None else SigmaSource.NONE,
-            engine, *(values or NO_VALUES),
+            engine, *values,
         ))  # fmt: skip
         self._emit("trades", trade.instrument_name, row, job.now_ns)
 
@@ -235,7 +245,7 @@ class Writer:
             return
         if job.refusal is None:
             inst.good_ns = job.now_ns
-        self._emit_row(self._future_row(job), job.now_ns)
+        self._emit_row(inst.name, self._future_row(job), job.now_ns)
         self._tell(inst, job.refusal, is_change, job.now_ns)
 
     def _future_row(self, job: FutureJob) -> Greeks:
@@ -247,7 +257,7 @@ class Writer:
         tau_years = max(0, expiry_ns - now_ns) / NS_PER_S / SECONDS_PER_YEAR if expiry_ns is not None else None
         values = (price.value, 1.0, *FUTURE_VALUES) if is_good and price is not None else NO_VALUES
         return Greeks._make((
-            *prefix(job.inst.name, job.contract), self.identity.partition, self._offset, self._seq, job.trigger, now_ns,
+            *head_of(job.inst.name, job.contract).fields, self.identity.partition, self._offset, self._seq, job.trigger, now_ns,
             RowStatus.OK if job.refusal is None else job.refusal.status, CONVENTION,
             price.value if price is not None else None,
             ForwardSource.FUTURE if price is not None else ForwardSource.NONE, age,
@@ -277,7 +287,7 @@ class Writer:
         if delivery is None and quote is not None:
             delivery = quote.estimated_delivery_price
         return Greeks._make((
-            *prefix(inst.name, contract), self.identity.partition, self._offset, self._seq, Trigger.EXPIRY, now_ns,
+            *head_of(inst.name, contract).fields, self.identity.partition, self._offset, self._seq, Trigger.EXPIRY, now_ns,
             RowStatus.EXPIRED, CONVENTION, None, ForwardSource.NONE, None, None, 0.0, 0, 0, 0.0, 0, *(None,) * 9, delivery,
             None, None, SigmaSource.NONE, None, *NO_VOLS, Engine.NONE, *NO_VALUES, *(None,) * 7, None, False, False, False,
             False, None, good_ns,
@@ -320,14 +330,3 @@ class Writer:
 def _statuses(job: Job) -> tuple[RowStatus, ...]:
     solved = job.solved
     return (solved.bid_status, solved.ask_status, solved.mark_status, job.sigma_last_status)
-
-
-def prefix(name: str, contract: InstrumentState | None) -> tuple[Any, ...]:
-    """The first eleven fields of a row: what the instrument is."""
-    if contract is None:
-        return (name, Kind.UNKNOWN, "", "", Payoff.UNKNOWN, None, None, None, 0.0, "", "")
-    is_coin = contract.kind == Kind.OPTION and contract.payoff == Payoff.INVERSE
-    return (
-        name, contract.kind, contract.base_currency, contract.price_index, contract.payoff, contract.option_type,
-        contract.strike, contract.expiry_ns, contract.contract_size, contract.contract_size_unit, "coin" if is_coin else "usd",
-    )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from pricers import Status, implied_vols
 from schemas import OptionQuote, RowStatus
-from streams.engine.forwards import Forward, is_price
+from streams.engine.forwards import LARGEST, SMALLEST, Forward, is_price
 from streams.engine.jobs import NO_IV, Iv, Job
 from streams.engine.measures import tick_at
 from streams.engine.settings import NS_PER_S, SECONDS_PER_YEAR, EngineSettings
@@ -46,6 +46,24 @@ class Requests:
         self.numbers += tail
         self.numbers.append(tick_usd)
 
+    def quoted(
+        self, job: Job, slot: int, price: float, at: float, next_fixing_s: float, tail: tuple[float, ...]
+    ) -> None:  # fmt: skip
+        """A price in the contract's premium unit, made at a forward."""
+        facts, contract = job.facts, job.contract
+        assert facts is not None and contract is not None  # asked for below
+        unit = at if facts.is_inverse else 1.0
+        self.targets.append((job, slot))
+        self.numbers += (
+            price * unit,
+            at,
+            facts.strike,
+            facts.sign,
+            next_fixing_s,
+            *tail,
+            tick_at(contract, price) * unit,
+        )
+
 
 def solve(jobs: Sequence[Job], settings: EngineSettings) -> None:
     """Fill ``ivs`` of every solving job and of every trade that can be solved."""
@@ -64,49 +82,43 @@ def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -
     forward, contract = job.forward, job.contract
     if forward is None or facts.rule is None or contract is None:
         return
-    job.ivs = [NO_IV, NO_IV, NO_IV, NO_IV]
-    rule, fixings = facts.rule, job.fixings
+    ivs = job.ivs = [NO_IV, NO_IV, NO_IV, NO_IV]
+    rule, fixings, is_inverse = facts.rule, job.fixings, facts.is_inverse
     tail = (float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum)
-
-    def add(slot: int, price: float, at: float, next_fixing_s: float, known: tuple[float, ...] = tail) -> None:
-        unit = at if facts.is_inverse else 1.0
-        priced_at = (price * unit, at, facts.strike, facts.sign, next_fixing_s)
-        out.add(job, slot, priced_at, known, tick_at(contract, price) * unit)
-
-    if job.trade is not None:
-        if job.trade.price > 0.0:
-            add(LAST, job.trade.price, forward.value, job.next_fixing_s)
-        elif job.trade.price < 0.0:
-            job.ivs[LAST] = BAD
+    trade, quote = job.trade, job.quote
+    if trade is not None:
+        if trade.price > 0.0:
+            out.quoted(job, LAST, trade.price, forward.value, job.next_fixing_s, tail)
+        elif trade.price < 0.0:
+            ivs[LAST] = BAD
         return
     if job.last_price is not None:
         if job.last_ns < facts.window_ns:  # with the time that was left when it was made, and nothing fixed
             left_s = (facts.first_grid_ns - job.last_ns) / NS_PER_S
-            add(LAST, job.last_price, job.last_forward, left_s, (tail[0], tail[1], 0, 0.0))
+            out.quoted(job, LAST, job.last_price, job.last_forward, left_s, (tail[0], tail[1], 0, 0.0))
         else:
-            add(LAST, job.last_price, job.last_forward, job.next_fixing_s)
-    quote = job.quote
+            out.quoted(job, LAST, job.last_price, job.last_forward, job.next_fixing_s, tail)
     if quote is None:
         return
-    moment = _moment_of(quote, job, facts, forward)
+    at, next_fixing_s = _moment_of(quote, job, facts, forward)
     bid, ask, mark = quote.bid, quote.ask, quote.mark
     if bid is not None and ask is not None and bid > ask > 0.0:
-        job.ivs[BID] = job.ivs[ASK] = CROSSED
+        ivs[BID] = ivs[ASK] = CROSSED
     else:
         for slot, price in ((BID, bid), (ASK, ask)):
             if price is not None and price > 0.0:
-                add(slot, price, *moment)
+                out.quoted(job, slot, price, at, next_fixing_s, tail)
             elif price is not None and price < 0.0:
-                job.ivs[slot] = BAD
+                ivs[slot] = BAD
     if mark is not None and mark > 0.0:
         recovered = unrounded_mark(job, facts, settings)
         if recovered is None:
-            add(MARK, mark, *moment)
+            out.quoted(job, MARK, mark, at, next_fixing_s, tail)
         else:
-            unit = recovered[1] if facts.is_inverse else 1.0
+            unit = recovered[1] if is_inverse else 1.0
             out.add(job, MARK, recovered, tail, tick_at(contract, mark) * unit)
     elif mark is not None and mark < 0.0:
-        job.ivs[MARK] = BAD
+        ivs[MARK] = BAD
 
 
 def _moment_of(quote: OptionQuote, job: Job, facts: Facts, forward: Forward) -> tuple[float, float]:
@@ -135,11 +147,12 @@ def _solve_payoff(requests: Requests, payoff: str, settings: EngineSettings) -> 
     )  # fmt: skip
     numbers = (solved.sigma.tolist(), solved.status.tolist(), solved.sigma_low.tolist(), solved.sigma_high.tolist())
     for (job, slot), sigma, status, low, high in zip(requests.targets, *numbers, strict=True):
+        assert job.ivs is not None  # made with the request
         job.ivs[slot] = Iv(
-            sigma if is_price(sigma) else None,
+            sigma if SMALLEST < sigma < LARGEST else None,
             ROW_STATUS[status],
             low if 0.0 <= low < math.inf else None,
-            high if is_price(high) else None,
+            high if SMALLEST < high < LARGEST else None,
         )
 
 

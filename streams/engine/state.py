@@ -26,12 +26,13 @@ from schemas import (
     RowStatus,
     SigmaSource,
 )
+from streams.engine.columns import NULL, Head, Row
 from streams.engine.located import Identity
 from streams.engine.seqs import Seqs
 from streams.engine.settings import NS_PER_S
 
-NEVER = -(1 << 62)
-"""A time before every other one."""
+NEVER = NULL
+"""A time before every other one; null in a row."""
 
 
 class Facts(NamedTuple):
@@ -107,6 +108,8 @@ class Instrument:
     # inputs
     contract: InstrumentState | None = None
     facts: Facts | None = None
+    head: Head | None = None
+    """First fields of its rows: with facts, what follows from the contract."""
     contract_ns: int = NEVER
     quote: OptionQuote | None = None
     quote_ns: int = NEVER
@@ -208,7 +211,7 @@ class State:
     """Expired instruments and their expiry: an hour of it."""
     counters: dict[str, int] = field(default_factory=dict)
     # outcomes
-    pending: dict[str, Greeks] = field(default_factory=dict)
+    pending: dict[str, Greeks | Row] = field(default_factory=dict)
     """Rows since the last Clock, newest per instrument, oldest first."""
     cleared: dict[str, None] = field(default_factory=dict)
     """Instruments whose reject has cleared since the last InstrumentSet."""

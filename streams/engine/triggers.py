@@ -164,7 +164,7 @@ def _reprice_moved(
         elif is_liquid(inst, now_ns, settings):
             forward = forward_of(facts, inst, state.underlyings[contract.price_index], now_ns, settings)
             if forward is not None and has_moved(inst.calc_forward, forward.value, ratio):
-                out.append(option_job(state, inst, Trigger.UNDERLYING, now_ns, offset, settings))
+                out.append(option_job(state, inst, Trigger.UNDERLYING, now_ns, offset, settings, forward=forward))
 
 
 def advance(state: State, ts_ns: int, offset: int, settings: EngineSettings, out: list[Item]) -> None:

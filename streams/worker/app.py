@@ -20,6 +20,7 @@ import faust
 import structlog
 
 from streams import kafka, kafka_schemas, reports
+from streams.garbage import rare_collections
 from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints, figures, readouts
@@ -364,4 +365,5 @@ def _run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, pa
         kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
     # Faust wants a folder, and puts nothing into it here
-    return asyncio.run(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))
+    with rare_collections():
+        return asyncio.run(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))

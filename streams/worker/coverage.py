@@ -9,6 +9,7 @@ from collections import Counter
 
 from schemas import Greeks, Reject, RowStatus, TradeGreeks
 from streams.engine import EngineSettings, State
+from streams.engine.columns import Row
 from streams.engine.located import Result
 from streams.engine.settings import NS_PER_MS
 from streams.engine.state import Instrument
@@ -50,7 +51,9 @@ def open_interest_usd(state: State, inst: Instrument) -> float:
 
 def what_of(result: Result) -> tuple[int, ...]:
     """What a result is counted under beside its topic; ``figures`` has the names."""
-    record = result.record
+    record = result.content
+    if type(record) is Row:
+        return record.what if result.topic == "greeks" else NOTHING
     kind = type(record)
     if kind is Greeks and result.topic == "greeks":
         return record.trigger, record.status, record.sigma_source  # type: ignore[union-attr]

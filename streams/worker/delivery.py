@@ -24,6 +24,9 @@ QUEUE_HIGH = 100_000
 """Messages on their way above which no new batch is begun; half of what the producer's queue holds."""
 
 
+SEQ_HEADERS = [("result_seq", str(seq).encode()) for seq in range(256)]
+
+
 class DeliveryFailed(RuntimeError):
     """Kafka would not take a result: the worker stops, and what was not confirmed comes again."""
 
@@ -31,7 +34,7 @@ class DeliveryFailed(RuntimeError):
 class BatchHeaders:
     """Headers of a batch's results: what is the same for all of them, made once."""
 
-    __slots__ = ("_fixed",)
+    __slots__ = ("_fixed", "_offset", "_offset_header")
 
     def __init__(self, epoch: int, calc_wall_ns: int, host: str) -> None:
         self._fixed = [
@@ -39,14 +42,15 @@ class BatchHeaders:
             ("calc_wall_ns", str(calc_wall_ns).encode()),
             ("host", host.encode()),
         ]
+        self._offset, self._offset_header = -1, ("source_offset", b"-1")
 
     def of(self, result: Outgoing, ingest_wall_ns: int | None) -> list[tuple[str, bytes]]:
         """The headers of one result."""
-        headers = [
-            *self._fixed,
-            ("source_offset", str(result.source_offset).encode()),
-            ("result_seq", str(result.result_seq).encode()),
-        ]
+        offset, seq = result.source_offset, result.result_seq
+        if offset != self._offset:  # results of one record follow each other
+            self._offset, self._offset_header = offset, ("source_offset", str(offset).encode())
+        seq_header = SEQ_HEADERS[seq] if 0 <= seq < len(SEQ_HEADERS) else ("result_seq", str(seq).encode())
+        headers = [*self._fixed, self._offset_header, seq_header]
         if ingest_wall_ns is not None:
             headers.append(("ingest_wall_ns", str(ingest_wall_ns).encode()))
         return headers

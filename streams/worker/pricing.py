@@ -14,12 +14,27 @@ import schemas
 from streams import engine, kafka_schemas, registry, topics
 from streams import settings as settings_module
 from streams.engine import EngineSettings, Located, State, Unreadable
+from streams.engine import quotes as quotes_module
+from streams.engine.columns import Row
+from streams.engine.comparisons import Compared
 from streams.worker import folds
 from streams.worker.coverage import coverage_of, what_of
 from streams.worker.folds import Outgoing, RawRecord
 
 MAX_PAYLOAD = 64 * 1024
 """Bytes of an unreadable record that the dead letter keeps."""
+MOST_KNOWN = 2_048
+"""Broadcasts kept as read: as many as lie between the partitions that are furthest apart in a replay, a few MB."""
+BROADCASTS = tuple(
+    schemas.SINGLE_OBJECT[kind]
+    for kind in (
+        schemas.UnderlyingQuote,
+        schemas.SettlementFixing,
+        schemas.Clock,
+        schemas.InstrumentSet,
+        schemas.FeedGap,
+    )
+)
 _ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("schemas", "pricers", "streams/engine")
 _LIBRARIES = ("numba", "llvmlite", "numpy", "scipy")
@@ -58,54 +73,71 @@ class Seen:
         self.is_asked = False
 
 
+class Reader:
+    """Records of frames.  Quotes are read a batch at a time; what stands in every partition is read once a process."""
+
+    def __init__(self, resolve: Any) -> None:
+        self._resolve = resolve
+        self._known: dict[bytes, schemas.Record] = {}
+
+    def records(self, frames: Sequence[bytes]) -> list[schemas.Record | Unreadable]:
+        """Malformed bytes become an Unreadable; an unknown schema of a well-formed frame stops the worker."""
+        quotes = [frame for frame in frames if frame.startswith(quotes_module.FRAME)]
+        if len(quotes) < quotes_module.N_LEAST:
+            return [self._record(frame) for frame in frames]
+        read = iter(quotes_module.read_quotes(quotes))
+        return [
+            (next(read) if frame.startswith(quotes_module.FRAME) else None) or self._record(frame) for frame in frames
+        ]
+
+    def _record(self, frame: bytes) -> schemas.Record | Unreadable:
+        is_shared = frame.startswith(BROADCASTS)
+        if is_shared and frame in self._known:
+            return self._known[frame]
+        try:
+            record: schemas.Record = schemas.decode(frame, self._resolve)
+        except schemas.DecodeError as error:
+            return Unreadable(type(error).__name__, str(error), frame[:MAX_PAYLOAD])
+        if is_shared:
+            if len(self._known) >= MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[frame] = record
+        return record
+
+
 @dataclass(frozen=True, slots=True)
 class PricingFold:
     """The fold of one partition."""
 
     identity: engine.Identity
     settings: EngineSettings
-    resolve: Any
+    reader: Reader
     framing: schemas.Framing
     seen: Seen = field(default_factory=Seen, compare=False)
 
     def new_state(self) -> State:
         return engine.new_state(self.identity, self.settings)
 
-    def _located(self, raw: RawRecord) -> Located:
-        """Malformed bytes become an Unreadable; an unknown schema of a well-formed frame stops the worker."""
-        payload = raw.value or b""
-        try:
-            return Located(raw.offset, schemas.decode(payload, self.resolve))
-        except schemas.DecodeError as error:
-            return Located(raw.offset, Unreadable(type(error).__name__, str(error), payload[:MAX_PAYLOAD]))
-
     def step(self, state: State, records: Sequence[RawRecord]) -> tuple[State, list[Outgoing]]:
         clock_ns = state.clock_ns
-        state, results = engine.step(state, [self._located(raw) for raw in records], self.settings)
+        found = self.reader.records([raw.value or b"" for raw in records])
+        located = [Located(raw.offset, record) for raw, record in zip(records, found, strict=True)]
+        state, results = engine.step(state, located, self.settings)
         if self.seen.is_asked and state.clock_ns != clock_ns:
             self.seen.is_asked, self.seen.coverage = False, coverage_of(state, self.settings)
         return state, self._encoded(results)
 
     def _encoded(self, results: Sequence[engine.Result]) -> list[Outgoing]:
-        """Results as bytes; a row that goes to two topics is encoded once."""
-        out, record, value = [], None, None
+        """Results as bytes; the options' rows of a batch are encoded at once, also for the second topic that they go to."""
+        out = []
         for result in results:
-            if result.record is None:
-                value = None
-            elif result.record is not record:
-                value = schemas.encode(result.record, self.framing)
-            record = result.record
-            out.append(
-                Outgoing(
-                    result.topic,
-                    result.key.encode(),
-                    value,
-                    result.ts_ns,
-                    result.source_offset,
-                    result.result_seq,
-                    what_of(result),
-                )
-            )
+            topic, key, content, ts_ns, source_offset, result_seq = result
+            value: bytes | None = None
+            if type(content) is Row or type(content) is Compared:
+                value = content.value(self.framing)
+            elif content is not None:
+                value = schemas.encode(content, self.framing)
+            out.append(Outgoing._make((topic, key.encode(), value, ts_ns, source_offset, result_seq, what_of(result))))
         return out
 
     def snapshot(self, state: State) -> bytes:
@@ -147,7 +179,12 @@ class PricingMaker:
         identity = engine.Identity(
             partition, log_id, ours.settings_hash, ours.engine_version, ours.cpu_features, self.wire.name, where
         )
-        return PricingFold(identity, self.settings, self.resolve, self.wire.framing)
+        return PricingFold(identity, self.settings, self.reader, self.wire.framing)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """One for all folds of the process."""
+        return Reader(self.resolve)
 
     def warm_up(self) -> None:
         import pricers
