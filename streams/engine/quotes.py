@@ -43,7 +43,7 @@ VARINT_MOST = 9
 
 
 @kernel
-def _read_long(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+def _read_long(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[Any, int]:
     """Value of a zigzag varint and the place after it; -1 where it is cut off or too long."""
     value = np.uint64(0)
     for i in range(VARINT_MOST):
@@ -95,11 +95,11 @@ def _read_quote(
         elif kind in (FLAG, ENUM):
             if at >= end:
                 return False
-            number = np.int64(data[at])
+            byte = np.int64(data[at])
             at += 1
-            if (kind == FLAG and number > 1) or (kind == ENUM and (number % 2 == 1 or number >= 2 * n_states)):
+            if (kind == FLAG and byte > 1) or (kind == ENUM and (byte % 2 == 1 or byte >= 2 * n_states)):
                 return False
-            whole[i_whole] = number if kind == FLAG else number // 2
+            whole[i_whole] = byte if kind == FLAG else byte // 2
             i_whole += 1
         else:
             number, at = _read_long(data, at, end)

@@ -8,10 +8,11 @@ due instances of one timer only the latest fires, at its own time; the next is t
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 from zlib import crc32
 
 from schemas import Trigger
-from streams.engine.forwards import forward_of, has_moved
+from streams.engine.forwards import Forward, forward_of, has_moved
 from streams.engine.jobs import Item, future_job, future_price, is_liquid, option_job
 from streams.engine.settings import NS_PER_MS, EngineSettings
 from streams.engine.state import Instrument, State, Underlying
@@ -151,20 +152,26 @@ def _reprice_moved(
         if underlying.is_moved:
             underlying.is_moved = False
             candidates.update(state.by_index.get(price_index, {}))
-    ratio = settings.underlying_move_ratio
-    for name in sorted(candidates):
-        inst = candidates[name]
+    ratio, lively_ns = settings.underlying_move_ratio, now_ns - settings.liquid_ms * NS_PER_MS
+    moved: list[tuple[str, Instrument, Forward | None]] = []
+    for name, inst in candidates.items():
         contract, facts = inst.contract, inst.facts
         if contract is None or facts is None or (contract.expiry_ns is not None and contract.expiry_ns <= now_ns):
             continue
         if not facts.is_option:
             price = future_price(state, inst)
             if price is not None and has_moved(inst.calc_forward, price.value, ratio):
-                out.append(future_job(state, inst, contract, facts, Trigger.UNDERLYING, now_ns, offset))
-        elif is_liquid(inst, now_ns, settings):
+                moved.append((name, inst, None))
+        elif (inst.traded_ns >= lively_ns or inst.changed_ns >= lively_ns) and is_liquid(inst, now_ns, settings):
             forward = forward_of(facts, inst, state.underlyings[contract.price_index], now_ns, settings)
             if forward is not None and has_moved(inst.calc_forward, forward.value, ratio):
-                out.append(option_job(state, inst, Trigger.UNDERLYING, now_ns, offset, settings, forward=forward))
+                moved.append((name, inst, forward))
+    for _, inst, forward in sorted(moved, key=itemgetter(0)):
+        contract, facts = inst.contract, inst.facts
+        if forward is not None:
+            out.append(option_job(state, inst, Trigger.UNDERLYING, now_ns, offset, settings, forward=forward))
+        elif contract is not None and facts is not None:
+            out.append(future_job(state, inst, contract, facts, Trigger.UNDERLYING, now_ns, offset))
 
 
 def advance(state: State, ts_ns: int, offset: int, settings: EngineSettings, out: list[Item]) -> None:
