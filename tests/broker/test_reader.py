@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import time
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from schemas import Greeks, TradeGreeks
 from streams import kafka, topics
 from streams.partitioning import partition_of
 from streams.reader import Reader, TopicMissing
+from tests.chaos.watchers import Watched, compared, gaps, lying
 from tests.results_world import NS, START_NS, ResultWriter, blank, greeks, strip, watermark
 
 NAMES = strip()
@@ -82,6 +84,53 @@ def test_a_reader_too_slow_for_the_retention_counts_what_it_missed(
         reader._consumer.resume([TopicPartition(reader.topic_name, partition)])
         assert [row.source_offset for row in drained(reader, n=4)] == [8, 9, 10, 11]
         assert reader.n_missed == 6
+
+
+def test_a_reader_slower_than_the_topic_is_written_catches_up_without_a_gap(
+    bootstrap: str, namespace: str, writer: ResultWriter
+) -> None:
+    """Every row once and in order, repeats and expired rows dropped; held against the topic by the chaos runs' own judge."""
+    rng, expiring = random.Random(11), "BTC-9JAN26-90000-C"
+    names = [*NAMES, expiring]
+    with Watched(bootstrap, namespace, topics.GREEKS, window_s=65.0) as reader:
+        written: list[Greeks] = []
+        for offset in range(1, 3_001):
+            time_ns = START_NS + offset * 1_000_000_000  # the expiry is after 1 800 of them
+            row = greeks(rng.choice(names), time_ns, offset=offset)
+            written.append(row)
+            writer.write(row)
+            if offset % 10 == 0:
+                writer.write(rng.choice(written[-200:]), time_ns=time_ns)  # a worker that came back writes again
+            if offset % 50 == 0:
+                writer.write(watermark(partition_of(expiring), time_ns, offset=offset))
+            if offset % 300 == 0:
+                writer.flush()
+                reader.read(0.05)
+        n_before = len(reader.rows)
+        writer.flush()
+        assert reader.drain(bootstrap)
+        assert n_before < 0.9 * len(reader.rows), "it was not slow"
+        assert compared(reader, lying(bootstrap, namespace, topics.GREEKS), "slow reader") == []
+        assert all(gaps(offsets, 0) == [] for offsets in reader.offsets.values())
+        assert reader.table.n_repeats > 100 and reader.table.n_expired > 10 and reader.n_missed == 0
+
+
+def test_latest_is_one_table_for_who_followed_it_and_who_comes_late(
+    bootstrap: str, namespace: str, writer: ResultWriter
+) -> None:
+    """Rows written late by a worker that woke, and rows of an expired instrument after its tombstone, change nothing."""
+    expiring = "BTC-9JAN26-90000-C"
+    living, past = greeks(CALL, offset=5), greeks(expiring, START_NS, offset=6)
+    with Reader(bootstrap, namespace, topic=topics.LATEST, window_s=None) as follower:
+        for row in (greeks(CALL, offset=2), past, living, greeks(CALL, offset=3)):
+            writer.write(row, topics.LATEST)
+        writer.write(None, topics.LATEST, key=expiring, time_ns=START_NS + 1800 * NS, identity=(9, 0))
+        writer.write(past, topics.LATEST)
+        writer.flush()
+        drained(follower, n=3)
+        assert follower.chain() == {CALL: living}
+        with Reader(bootstrap, namespace, topic=topics.LATEST, window_s=None) as late:
+            assert late.chain() == {CALL: living}
 
 
 def test_the_window_is_65_seconds_before_each_partitions_own_newest_record(

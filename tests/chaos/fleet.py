@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -165,26 +166,27 @@ class Fleet:
                         yield item
 
     def is_settled(self) -> bool:
-        """Whether every running worker has partitions, all of one generation, sixteen in all, and has them restored."""
+        """Whether every running worker has partitions, all of one generation, sixteen in all, and has said since that it is not
+        restoring any.  One that has been started again counts from its own first line on."""
         given: dict[int, dict[str, Any]] = {}
-        ready: dict[int, list[int]] = {}
-        for line in self.lines("worker_joins", "assigned", "partitions_ready"):
+        n_joins: Counter[int] = Counter()
+        is_busy: dict[int, bool] = {}
+        for line in self.lines("worker_joins", "assigned", "work"):
+            worker_id = line["worker"]
+            is_busy[worker_id] = line["event"] != "work" or any("restored" in reason for reason in line["not_ready"])
             if line["event"] == "assigned":
-                given[line["worker"]] = line
-            elif line["event"] == "partitions_ready":
-                ready[line["worker"]] = line["partitions"]
-            else:
-                given.pop(line["worker"], None)
-                ready.pop(line["worker"], None)
-        if not set(self.ids) <= set(given):
+                given[worker_id] = line
+            elif line["event"] == "worker_joins":
+                given.pop(worker_id, None)
+                n_joins[worker_id] += 1
+        if self._expected or any(n_joins[worker_id] < len(self._started[worker_id]) for worker_id in self.ids):
+            return False
+        if not set(self.ids) <= set(given) or any(is_busy[worker_id] for worker_id in self.ids):
             return False
         ours = [given[worker_id] for worker_id in self.ids]
-        partitions = [p for line in ours for p in line["partitions"]]
-        return (
-            sorted(partitions) == list(range(N_PARTITIONS))
-            and len({line["generation"] for line in ours}) == 1
-            and all(line["partitions"] and ready.get(line["worker"]) == line["partitions"] for line in ours)
-        )
+        partitions = sorted(p for line in ours for p in line["partitions"])
+        is_one = len({line["generation"] for line in ours}) == 1
+        return is_one and all(line["partitions"] for line in ours) and partitions == list(range(N_PARTITIONS))
 
     def recoveries(self) -> list[Recovery]:
         """Of each worker that was started again, and came so far."""

@@ -58,6 +58,7 @@ def one_many_three(n_most: int, seed: int) -> tuple[Event, ...]:
         *(Event(n_most + 9.0 + i / 2, "retire", n_most - 1 - i) for i in range(n_most - three)),
         Event(n_most + 9.0 + n_most / 2, "settle"),
         Event(n_most + 14.0 + n_most / 2, "kill", rng.randrange(three)),
+        Event(n_most + 15.0 + n_most / 2, "settle"),
     )
 
 

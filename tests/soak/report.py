@@ -23,6 +23,7 @@ LARGEST_LAG_S = 5.0
 """Records of so many seconds may wait in the median: a checkpoint is due every 2 s, a commit follows."""
 LEAST_COVERAGE = 0.99
 CONFIDENCE = 0.95
+LEAST_SPAN = 0.01
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,9 @@ def words(found: dict[str, Any]) -> str:
 
 
 def nice_ticks(low: float, high: float, n_most: int = 6) -> list[float]:
-    """Round numbers that enclose low..high, at most about ``n_most`` of them."""
-    high = max(high, low + 1e-9 * max(1.0, abs(low)))
+    """Round numbers that enclose low..high, at most about ``n_most`` of them; a flat curve gets a hundredth of its height."""
+    missing = max(0.0, LEAST_SPAN * max(abs(high), 1.0) - (high - low)) / 2
+    low, high = low - missing, high + missing
     step = 10.0 ** math.floor(math.log10((high - low) / n_most))
     step *= next(m for m in (1, 2, 5, 10, 20) if (high - low) / (m * step) <= n_most - 1)
     first = math.floor(low / step)

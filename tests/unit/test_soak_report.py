@@ -120,4 +120,5 @@ def test_the_chart_has_every_panel_inside_its_frame(run: list[Sample]) -> None:
 def test_ticks_are_few_round_and_enclose(low: float, high: float) -> None:
     ticks = report.nice_ticks(low, high)
     assert 2 <= len(ticks) <= 8
+    assert len({f"{tick:g}" for tick in ticks}) == len(ticks), "they differ as they are written"
     assert ticks[0] <= low + 1e-9 and ticks[-1] >= high - 1e-9
