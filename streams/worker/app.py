@@ -19,7 +19,8 @@ from typing import IO, Any
 import faust
 import structlog
 
-from streams import kafka, kafka_schemas, reports
+from streams import kafka_schemas, reports
+from streams.kafka_outbox import Outbox
 from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints, figures, readouts
@@ -126,11 +127,11 @@ class Worker:
         self.kernel = Kernel(settings.slow_share, settings.slow_s, settings.slow_seed)
         self.reader = LogReader(settings.bootstrap)
         self.delivery = Delivery(
-            kafka.producer(settings.bootstrap),
+            Outbox(settings.bootstrap),
             settings.namespace,
             settings.host or socket.gethostname(),
             on_latency=self.latencies.add,
-            on_failure=lambda error: self._loop.call_soon_threadsafe(self.fail, error),
+            on_failure=self.fail,
         )
         self.restorer = Restorer(settings, maker, self.reader, self.kernel, self.delivery, self.fence, self.log.info)
         self.place = Place(self.app, settings.source_topic)
@@ -162,7 +163,7 @@ class Worker:
 
     async def run(self) -> int:
         """Work until stopped or failed; the process's exit status."""
-        self.delivery.start()
+        await self.delivery.start()
         tasks = [
             self._guarded(loop)
             for loop in (self._working, self._checkpointing, self._reconciling, self._beating, self._reporting)
@@ -220,7 +221,7 @@ class Worker:
         if owned:
             await self.app.consumer.commit()
         await self.app.stop()
-        await self._loop.run_in_executor(None, self.delivery.close)
+        await self.delivery.close()
 
     def _acknowledge(self, events: list[Any]) -> None:
         for event in events:
