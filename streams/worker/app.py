@@ -25,6 +25,7 @@ from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints, figures, readouts
 from streams.worker.agent import attach
+from streams.worker.consumer import DirectTransport
 from streams.worker.delivery import Delivery
 from streams.worker.engines import Engines
 from streams.worker.fence import Fence
@@ -69,6 +70,9 @@ class WorkerApp(faust.App):
         dependencies = super().on_init_dependencies()
         self.sensors.remove(self.monitor)
         return dependencies
+
+    def _new_transport(self) -> Any:
+        return DirectTransport(self.conf.broker_consumer, self)
 
     async def _on_partitions_revoked(self, revoked: Any) -> None:
         self.on_revoke_first()
