@@ -11,12 +11,14 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from schemas import SINGLE_OBJECT, DecodeError, FeedStatus, Framing, decode, encode
 from streams import kafka, topics
 from streams.ingest.core import Out
+from streams.kafka_outbox import Outbox
 from streams.partitioning import N_PARTITIONS
 
 NS_PER_MS = 1_000_000
 CLAIMED = "claimed"
 CLAIM_TIMEOUT_S = 20.0
-FULL_WAIT_S = 0.05
+QUEUE_MOST = 200_000
+"""Records on their way at most: what no conflation makes fewer (trades, broadcasts) in far more than a delivery may take."""
 
 
 class IngestError(RuntimeError):
@@ -64,7 +66,8 @@ class ClaimWatch:
     def __init__(self, bootstrap: str, namespace: str, epoch: int) -> None:
         self._epoch = epoch
         self._resolve = kafka.resolver(bootstrap, namespace)
-        self._consumer = kafka.reader_consumer(bootstrap)
+        # a claim is handed over at once all the same; with a reader's patience this would be 50 requests a second
+        self._consumer = kafka.reader_consumer(bootstrap, fetch_wait_max_ms=1_000)
         self._consumer.assign([TopicPartition(topics.full_name(topics.FEED_STATUS, namespace), 0, epoch + 1)])
 
     def check(self) -> None:
@@ -88,64 +91,60 @@ class ClaimWatch:
 
 
 class LogProducer:
-    """Writes Outs: explicit partitions, Kafka time = log time, wall time and host as headers.
-
-    Delivery reports come for failures only: at a thousand records a second the good ones would cost more than encoding.
-    """
+    """Writes Outs: explicit partitions, Kafka time = log time, wall time and host as headers.  Lives in one event loop."""
 
     def __init__(
-        self, bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_OBJECT, linger_ms: int = 5
+        self, bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_OBJECT, linger_ms: int = 0
     ) -> None:
-        self._client: Any = kafka.producer(bootstrap, delivery_report_only_error=True, linger_ms=linger_ms)
+        self._outbox = Outbox(bootstrap, linger_ms=linger_ms)
         self._ticks = topics.full_name(topics.TICKS, namespace)
         self._status = topics.full_name(topics.FEED_STATUS, namespace)
         self._host = ("host", host.encode())
         self._framing = framing
-        self._failure = ""
         self.n_bytes = 0
+
+    async def start(self) -> None:
+        """Connect; before the first record."""
+        await self._outbox.start()
 
     @property
     def n_queued(self) -> int:
         """Records not yet confirmed."""
-        return len(self._client)
+        return len(self._outbox)
 
     def write(self, out: Out, wall_ns: int) -> None:
-        """Hand one record, or its sixteen copies, to Kafka's queue."""
+        """Hand one record, or its sixteen copies, over; never waits.  DeliveryFailed when far too much waits already."""
         value = encode(out.record, self._framing)
         headers = [("ingest_wall_ns", str(wall_ns).encode()), self._host]
+        key = out.key.encode()
         if out.partition is not None:
             self.n_bytes += len(value)
-            self._produce(self._ticks, value, out.key, out.partition, out.log_times_ns[0] // NS_PER_MS, headers)
+            self._produce(self._ticks, value, key, out.partition, out.log_times_ns[0] // NS_PER_MS, headers)
             return
         self.n_bytes += len(value) * N_PARTITIONS
         for partition, log_time_ns in enumerate(out.log_times_ns):
-            self._produce(self._ticks, value, out.key, partition, log_time_ns // NS_PER_MS, headers)
+            self._produce(self._ticks, value, key, partition, log_time_ns // NS_PER_MS, headers)
 
     def write_status(self, record: FeedStatus) -> None:
         """A state of the feed; its Kafka time is wall time."""
-        self._produce(self._status, encode(record, self._framing), record.feed, 0, 0, None)
+        value = encode(record, self._framing)
+        self._produce(self._status, value, record.feed.encode(), 0, time.time_ns() // NS_PER_MS, [])
 
-    def _produce(self, topic: str, value: bytes, key: str, partition: int, time_ms: int, headers: Any) -> None:
-        while True:
-            try:
-                self._client.produce(topic, value, key, partition, self._delivered, timestamp=time_ms, headers=headers)
-                return
-            except BufferError:
-                self.poll(FULL_WAIT_S)
+    def _produce(self, topic: str, value: bytes, key: bytes, partition: int, time_ms: int, headers: Any) -> None:
+        if len(self._outbox) >= QUEUE_MOST:
+            raise DeliveryFailed(f"{QUEUE_MOST} records wait for Kafka; a restart goes on from the log's end")
+        self._outbox.produce(topic, value, key, partition, timestamp=time_ms, headers=headers)
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and not self._failure:
-            self._failure = f"{message.topic()}[{message.partition()}]: {error}"
+    def check(self) -> None:
+        """DeliveryFailed when a record was not taken."""
+        if self._outbox.failure:
+            raise DeliveryFailed(
+                f"Kafka did not take a record, {self._outbox.failure}; a restart goes on from the log's end"
+            )
 
-    def poll(self, timeout_s: float = 0.0) -> None:
-        """Take Kafka's reports.  DeliveryFailed when one is bad."""
-        self._client.poll(timeout_s)
-        if self._failure:
-            raise DeliveryFailed(f"Kafka did not take a record, {self._failure}; a restart goes on from the log's end")
-
-    def flush(self, timeout_s: float) -> None:
-        """Until everything is confirmed; DeliveryFailed when it is not in time."""
-        n_left = self._client.flush(timeout_s)
-        self.poll()
+    async def close(self, timeout_s: float) -> None:
+        """Wait until everything is confirmed, and disconnect; DeliveryFailed when it is not in time."""
+        n_left = await self._outbox.close(timeout_s)
+        self.check()
         if n_left:
             raise DeliveryFailed(f"{n_left} records were not confirmed within {timeout_s:.0f} s")

@@ -41,9 +41,9 @@ class IngestSettings:
     client_secret: str = ""
     """The key's secret; masked wherever settings are shown."""
     queue_high: Annotated[int, "records"] = 20_000
-    """Records waiting for Kafka above which there is pressure; librdkafka's own bound is ten times that."""
-    linger_ms: int = 5
-    """How long Kafka's client collects records before it sends them: latency against requests."""
+    """Records waiting for Kafka above which there is pressure; at ten times the default ingest gives up."""
+    linger_ms: int = 0
+    """How long the first record of a request to Kafka waits for others.  What comes while one is on its way goes with the next anyway."""
     tick_ms: int = 20
     """How often timers, Kafka's reports and pressure are looked at: a fifth of the venue's 100 ms."""
     lookback_s: int = 60

@@ -67,7 +67,11 @@ class Ingest:
         self._lags_ms: Mapping[str, float] = {}
 
     async def on_events(self, events: list[Event]) -> None:
-        """Events of one frame.  With ``pressure=wait`` this returns, and so the socket is read on, only when there is room."""
+        """Events of one frame.  With ``pressure=wait`` this returns, and so the socket is read on, only when there is room.
+
+        The venue's frames come by the hundred: each gives the loop a turn, so that the first are on their way to Kafka while
+        the last are still read.
+        """
         now_ns = self._clock.now_ns()
         self._n_frames += 1
         self._step(core.Tick(now_ns), now_ns)
@@ -76,13 +80,14 @@ class Ingest:
             self._step(event, now_ns)
         if self._settings.pressure == "wait":
             while self._producer.n_queued > self._settings.queue_high:
-                self._producer.poll()
+                self._producer.check()
                 await asyncio.sleep(0.002)
+        await asyncio.sleep(0)
 
     def tick(self) -> None:
         """What is due by our clock: the core's timers, Kafka's reports, pressure, claims of others, the log line."""
         now_ns = self._clock.now_ns()
-        self._producer.poll()
+        self._producer.check()
         self._feel_pressure(now_ns)
         self._step(core.Tick(now_ns), now_ns)
         if now_ns >= self._claim_due_ns:
@@ -116,11 +121,11 @@ class Ingest:
             self._is_pressed = is_pressed
             self._step(core.Pressure(max(0, n_room) if is_pressed else None), now_ns)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Write what waits and have all of it confirmed."""
         now_ns = self._clock.now_ns()
         self._step(core.Stop(now_ns), now_ns)
-        self._producer.flush(self._settings.flush_s)
+        await self._producer.close(self._settings.flush_s)
         self._say(now_ns)
 
     def _step(self, event: Any, now_ns: int) -> None:
@@ -244,6 +249,7 @@ async def _main(
         lambda item, now_ns: channels.passes(session_settings, item.instrument_name, now_ns),
     )
     producer = LogProducer(bootstrap, settings.namespace, host, wire.framing, settings.linger_ms)
+    await producer.start()
     watch = ClaimWatch(bootstrap, settings.namespace, epoch)
     ingest = Ingest(settings, state, session, producer, watch, clock, page)
     # What lives now lives to the end; a full collection over it would cost a hundred milliseconds.
@@ -251,7 +257,7 @@ async def _main(
     gc.freeze()
     try:
         await _serve(ingest, session, settings, clock, stop)
-        ingest.stop()
+        await ingest.stop()
     finally:
         watch.close()
     log.info("ingest_stopped", epoch=epoch)

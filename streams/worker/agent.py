@@ -33,8 +33,14 @@ def attach(
     @app.agent(ticks, name="price", concurrency=1, supervisor_strategy=CrashingSupervisor)
     async def price(stream: Any) -> None:
         # not noack_take: it polls, and half of its interval is latency; the inbox makes the batches, and they grow with the load
-        async for event in stream.noack().events():
+        records = stream.noack()
+        waiting = records.channel.queue
+        async for event in records.events():
             inbox.put(event)
+            # Faust gives one record a turn of the loop.  Those that are there already need none: of what it does to them,
+            # the fence looks at the generation, and what is acknowledged is marked as such then.
+            while not waiting.empty() and not inbox.is_full:
+                inbox.put(waiting.get_nowait())
             if inbox.is_full:
                 await inbox.room()
 

@@ -19,12 +19,14 @@ from typing import IO, Any
 import faust
 import structlog
 
-from streams import kafka, kafka_schemas, reports
+from streams import kafka_schemas, reports
 from streams.garbage import rare_collections
+from streams.kafka_outbox import Outbox
 from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints, figures, readouts
 from streams.worker.agent import attach
+from streams.worker.consumer import DirectTransport
 from streams.worker.delivery import Delivery
 from streams.worker.engines import Engines
 from streams.worker.fence import Fence
@@ -69,6 +71,9 @@ class WorkerApp(faust.App):
         dependencies = super().on_init_dependencies()
         self.sensors.remove(self.monitor)
         return dependencies
+
+    def _new_transport(self) -> Any:
+        return DirectTransport(self.conf.broker_consumer, self)
 
     async def _on_partitions_revoked(self, revoked: Any) -> None:
         self.on_revoke_first()
@@ -127,11 +132,11 @@ class Worker:
         self.kernel = Kernel(settings.slow_share, settings.slow_s, settings.slow_seed)
         self.reader = LogReader(settings.bootstrap)
         self.delivery = Delivery(
-            kafka.producer(settings.bootstrap),
+            Outbox(settings.bootstrap),
             settings.namespace,
             settings.host or socket.gethostname(),
             on_latency=self.latencies.add,
-            on_failure=lambda error: self._loop.call_soon_threadsafe(self.fail, error),
+            on_failure=self.fail,
         )
         self.restorer = Restorer(settings, maker, self.reader, self.kernel, self.delivery, self.fence, self.log.info)
         self.place = Place(self.app, settings.source_topic)
@@ -163,7 +168,7 @@ class Worker:
 
     async def run(self) -> int:
         """Work until stopped or failed; the process's exit status."""
-        self.delivery.start()
+        await self.delivery.start()
         tasks = [
             self._guarded(loop)
             for loop in (self._working, self._checkpointing, self._reconciling, self._beating, self._reporting)
@@ -221,7 +226,7 @@ class Worker:
         if owned:
             await self.app.consumer.commit()
         await self.app.stop()
-        await self._loop.run_in_executor(None, self.delivery.close)
+        await self.delivery.close()
 
     def _acknowledge(self, events: list[Any]) -> None:
         for event in events:

@@ -1,14 +1,13 @@
 """Results, checkpoints and their confirmation: one idempotent producer a worker.
 
 Results go to the partition of the same number.  Each batch sent is a ticket, confirmed when Kafka has confirmed all of
-its records; "flushed" means here that the tickets in question are confirmed.  librdkafka's own flush would wait for
+its records; "flushed" means here that the tickets in question are confirmed.  A flush of the producer would wait for
 whatever else is sent meanwhile, which at full rate never ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,9 +18,8 @@ from streams.partitioning import N_PARTITIONS
 from streams.worker.folds import Outgoing, RawRecord
 
 NS_PER_MS = 1_000_000
-POLL_S = 0.1
 QUEUE_HIGH = 100_000
-"""Messages on their way above which no new batch is begun; half of what the producer's queue holds."""
+"""Messages on their way above which no new batch is begun: about 100 MB."""
 
 
 SEQ_HEADERS = [("result_seq", str(seq).encode()) for seq in range(256)]
@@ -71,19 +69,19 @@ def why_not_delivered(error: Any, message: Any) -> str:
 
 
 class Ticket:
-    """A number of records on their way."""
+    """A number of records on their way.  Lives in the event loop."""
 
-    __slots__ = ("_future", "_loop", "_n_open", "_on_done", "error")
+    __slots__ = ("_future", "_n_open", "_on_done", "error")
 
-    def __init__(self, n_records: int, loop: asyncio.AbstractEventLoop, on_done: Any = None) -> None:
-        self._loop, self._n_open, self._on_done = loop, n_records, on_done
-        self._future: asyncio.Future[None] = loop.create_future()
+    def __init__(self, n_records: int, on_done: Any = None) -> None:
+        self._n_open, self._on_done = n_records, on_done
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.error: str | None = None
         if not n_records:
             self._future.set_result(None)
 
     def landed(self, error: Any, message: Any) -> None:
-        """Delivery report of one record.  Called in the polling thread, and nowhere else."""
+        """Delivery report of one record."""
         problem = why_not_delivered(error, message)
         if problem:
             self.error = f"{message.topic()}[{message.partition()}]: {problem}"
@@ -91,13 +89,8 @@ class Ticket:
         if not self._n_open:
             if self._on_done is not None:
                 self._on_done(self)
-            # a loop that has been closed meanwhile waits for nothing
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._settle)
-
-    def _settle(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
+            if not self._future.done():
+                self._future.set_result(None)
 
     @property
     def is_confirmed(self) -> bool:
@@ -113,9 +106,8 @@ class Ticket:
 class Delivery:
     """Sends; knows nothing of what it sends.
 
-    Parameters: ``producer`` from ``streams.kafka.producer``; ``host`` for the header; ``suffix`` of side topics;
-    ``on_latency`` gets, per batch, each result's ns from the ingest of its source to the batch's confirmation, and
-    ``on_failure`` a DeliveryFailed: both in the polling thread.
+    Parameters: ``producer``, an ``Outbox``; ``host`` for the header; ``suffix`` of side topics; ``on_latency`` gets, per
+    batch, each result's ns from the ingest of its source to the batch's confirmation, and ``on_failure`` a DeliveryFailed.
     """
 
     def __init__(
@@ -132,17 +124,12 @@ class Delivery:
         self._names = {short: topics.full_name(topic, namespace, suffix) for short, topic in topics.BY_SHORT.items()}
         self._host = host
         self._on_latency, self._on_failure = on_latency, on_failure
-        self._stopping = threading.Event()
-        self._poller = threading.Thread(target=self._poll, name="delivery", daemon=True)
         self.sent: defaultdict[tuple[str, tuple[int, ...]], int] = defaultdict(int)
         """Results handed over, by topic and by what they are."""
 
-    def start(self) -> None:
-        self._poller.start()
-
-    def _poll(self) -> None:
-        while not self._stopping.is_set():
-            self._producer.poll(POLL_S)
+    async def start(self) -> None:
+        """Connect to Kafka."""
+        await self._producer.start()
 
     @property
     def n_unconfirmed(self) -> int:
@@ -170,7 +157,7 @@ class Delivery:
         """
         walls = {record.offset: record.ingest_wall_ns for record in sources if record.ingest_wall_ns is not None}
         now_ns = time.time_ns()
-        ticket = Ticket(len(results), asyncio.get_running_loop(), self._done(results, walls if is_live else {}))
+        ticket = Ticket(len(results), self._done(results, walls if is_live else {}))
         fixed = BatchHeaders(epoch, now_ns, self._host)
         for result in results:
             headers = fixed.of(result, walls.get(result.source_offset))
@@ -190,7 +177,7 @@ class Delivery:
         self, topic: topics.Topic, partition: int, key: str, value: bytes | None, epoch: int, offset: int, ts_ns: int
     ) -> Ticket:
         """One checkpoint record; its epoch and offset stand in headers too, so that a restore need not decode all."""
-        ticket = Ticket(1, asyncio.get_running_loop(), self._done((), {}))
+        ticket = Ticket(1, self._done((), {}))
         headers = [("epoch", str(epoch).encode()), ("offset", str(offset).encode()), ("host", self._host.encode())]
         self._produce(self._names[topic.short], partition, key.encode(), value, ts_ns // NS_PER_MS, headers, ticket)
         return ticket
@@ -198,15 +185,9 @@ class Delivery:
     def _produce(
         self, topic: str, partition: int, key: bytes, value: bytes | None, ts_ms: int, headers: Any, ticket: Ticket
     ) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    topic, value, key, partition, on_delivery=ticket.landed, timestamp=max(0, ts_ms), headers=headers
-                )
-                return
-            except BufferError:
-                # ``room`` keeps this rare.  No await may stand between the fence and the last record of a batch.
-                time.sleep(0.001)
+        self._producer.produce(
+            topic, value, key, partition, on_delivery=ticket.landed, timestamp=max(0, ts_ms), headers=headers
+        )
 
     def _done(self, results: Sequence[Outgoing], walls: dict[int, int]) -> Any:
         waits = [wall for wall in (walls.get(result.source_offset) for result in results) if wall is not None]
@@ -221,10 +202,9 @@ class Delivery:
 
         return done
 
-    def close(self, within_s: float = 5.0) -> int:
-        """Flush what is left (blocking: call it in an executor); returns how many records were not confirmed."""
-        n_left: int = self._producer.flush(within_s)
-        self._stopping.set()
+    async def close(self, within_s: float = 5.0) -> int:
+        """Flush what is left, and disconnect; returns how many records were not confirmed."""
+        n_left: int = await self._producer.close(within_s)
         return n_left
 
 

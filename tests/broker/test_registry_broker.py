@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -163,15 +164,19 @@ def test_ingests_claim_and_its_log_are_read_back_in_either_framing(bootstrap: st
     status = doctor.newest_feed_status(bootstrap, namespace)
     assert status is not None and status.feed.startswith("claim/framed/")
 
-    for writer_framing, seconds in ((schemas.SINGLE_OBJECT, (1, 2)), (framing, (3, 4))):
+    async def write(writer_framing: schemas.Framing, seconds: tuple[int, ...]) -> None:
         producer = LogProducer(bootstrap, namespace, "here", writer_framing)
+        await producer.start()
         for second_no in seconds:
             ts_ns = logs.START_NS + second_no * logs.NS
             trade = logs.trade_of("BTC-19APR23-30000-C", ts_ns, second_no, 0.03)
             producer.write(core.Out(5, "BTC-19APR23-30000-C", trade, (ts_ns,)), ts_ns)
             clock = schemas.Clock(ts_ns, 1, second_no, None)
             producer.write(core.Out(None, "Clock", clock, (ts_ns,) * 16), ts_ns)
-        producer.flush(30.0)
+        await producer.close(30.0)
+
+    for writer_framing, seconds in ((schemas.SINGLE_OBJECT, (1, 2)), (framing, (3, 4))):
+        asyncio.run(write(writer_framing, seconds))
     found = lookback.read(bootstrap, namespace, 60, framing)
     assert found.last_clock_ns == logs.START_NS + 4 * logs.NS
     assert tuple(found.trade_seqs["BTC-19APR23-30000-C"]) == (1, 2, 3, 4)
