@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from enum import IntEnum
+from enum import Enum
 from typing import Any
 
 from schemas.catalogue import SCHEMA_TEXT
@@ -15,17 +15,15 @@ from schemas.codec import CLASSES
 from schemas.compiled import Compiler
 
 
-class Column(IntEnum):
+class Column(Enum):
     """How a field stands in the body."""
 
-    TEXT = 0
-    """Length and UTF-8."""
-    LONG = 1
-    """Zigzag varint: int, long, and an enum by its place among the symbols."""
-    NULLABLE_LONG = 2
-    FLAG = 3
-    DOUBLE = 4
-    NULLABLE_DOUBLE = 5
+    TEXT = "length and UTF-8"
+    LONG = "zigzag varint: int, long, and an enum by its place among the symbols"
+    NULLABLE_LONG = "branch 0, or 1 and a LONG"
+    FLAG = "a byte"
+    DOUBLE = "eight bytes, little-endian"
+    NULLABLE_DOUBLE = "branch 0, or 1 and a DOUBLE"
 
 
 _PLAIN = {

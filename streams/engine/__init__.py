@@ -9,7 +9,10 @@ inputs       what the pricers are given                audits       rows against
 refusals     why there can be no number
 solve        implied vols, one call per payoff         batch        solve, choose sigma, value
 rows         rows, rejects, watermarks                 measures     ages, spread, sd of the delivery price
+values       answers in the wire's units               columns      rows of a batch, written at once
+comparisons  audits, written without a record each     quotes       quotes of a batch, read at once
 checkpoint   state <-> bytes                           settings     every threshold, with its reason
+warmth       kernels ready before the first record
 """
 
 from streams.engine.checkpoint import STATE_FORMAT, restore, snapshot
@@ -17,6 +20,7 @@ from streams.engine.located import BadSnapshot, EngineError, Identity, Located, 
 from streams.engine.settings import EngineSettings
 from streams.engine.state import State
 from streams.engine.step import ENGINE_VERSION, new_state, step
+from streams.engine.warmth import warm_up
 
 __all__ = [
     "ENGINE_VERSION",
@@ -34,4 +38,5 @@ __all__ = [
     "restore",
     "snapshot",
     "step",
+    "warm_up",
 ]

@@ -50,28 +50,26 @@ class Head(NamedTuple):
     body: bytes | None
 
 
-TEXT, LONG, NULLABLE_LONG, FLAG, DOUBLE, NULLABLE_DOUBLE = (int(column) for column in Column)
-VALUE = len(Column)
-"""A nullable double of the values' matrix."""
-CONSTANT = VALUE + 1
-"""The partition, the same for all rows of a batch."""
+# In this file, because the compiled kernel's cache does not notice a change in another one.
+TEXT, LONG, NULLABLE_LONG, FLAG, DOUBLE, NULLABLE_DOUBLE, VALUE, CONSTANT = range(8)
+"""As ``Column``; and a nullable double of the values' matrix; and the partition, the same for all rows of a batch."""
+_KINDS = {
+    Column.TEXT: TEXT, Column.LONG: LONG, Column.NULLABLE_LONG: NULLABLE_LONG, Column.FLAG: FLAG, Column.DOUBLE: DOUBLE,
+    Column.NULLABLE_DOUBLE: NULLABLE_DOUBLE,
+}  # fmt: skip
 
 _HINTS = get_type_hints(Greeks)
 _COLUMNS = columns_of(Greeks, len(RowHead._fields))
 _FIELDS = tuple(_COLUMNS)
 _FIRST_VALUE = _FIELDS.index("price_usd")
-_PLAN = [int(column) for column in _COLUMNS.values()]
+_PLAN = [_KINDS[column] for column in _COLUMNS.values()]
 _PLAN[_FIRST_VALUE : _FIRST_VALUE + N_VALUES] = [VALUE] * N_VALUES
 _PLAN[_FIELDS.index("source_partition")] = CONSTANT
 PLAN = np.array(_PLAN, dtype=np.int8)
 N_FLOATS = sum(kind in (DOUBLE, NULLABLE_DOUBLE) for kind in _PLAN)
 N_WHOLE = sum(kind in (LONG, NULLABLE_LONG, FLAG) for kind in _PLAN)
-_TRIGGER, _STATUS, _SOURCE = (
-    [name for name in _FIELDS if _COLUMNS[name] in (LONG, NULLABLE_LONG, FLAG) and name != "source_partition"].index(
-        name
-    )
-    for name in ("trigger", "status", "sigma_source")
-)
+_WHOLE = [name for name, kind in zip(_FIELDS, _PLAN, strict=True) if kind in (LONG, NULLABLE_LONG, FLAG)]
+_TRIGGER, _STATUS, _SOURCE = (_WHOLE.index(name) for name in ("trigger", "status", "sigma_source"))
 _MOST_BYTES = MOST_VARINT * (N_WHOLE + 1) + DOUBLE_BYTES * (N_FLOATS + N_VALUES)
 _encode_head = head_encoder(Greeks, RowHead)
 

@@ -59,7 +59,7 @@ def _read_long(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[Any, int
 
 @kernel
 def _read_quote(
-    plan: npt.NDArray[np.int8], data: npt.NDArray[np.uint8], at: int, end: int, n_states: int,
+    plan: npt.NDArray[np.int8], data: npt.NDArray[np.uint8], at: int, end: int, n_states: int, null: int,
     floats: npt.NDArray[np.float64], words: npt.NDArray[np.uint64], whole: npt.NDArray[np.int64],
 ) -> bool:  # fmt: skip
     """One body between two places; False: not as plain as that."""
@@ -75,7 +75,7 @@ def _read_quote(
                     floats[i_float] = np.nan
                     i_float += 1
                 elif kind == NULLABLE_LONG:
-                    whole[i_whole] = NULL
+                    whole[i_whole] = null
                     i_whole += 1
                 else:
                     whole[i_whole] = whole[i_whole + 1] = -1
@@ -113,7 +113,7 @@ def _read_quote(
                 whole[i_whole + 1] = at
                 i_whole += 2
             else:
-                if number == NULL:
+                if number == null:
                     return False
                 whole[i_whole] = number
                 i_whole += 1
@@ -123,13 +123,13 @@ def _read_quote(
 @kernel
 def _read_quotes(
     plan: npt.NDArray[np.int8], data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64], n_frame: int, n_most: int,
-    n_states: int, floats: npt.NDArray[np.float64], whole: npt.NDArray[np.int64], is_plain: npt.NDArray[np.bool_],
+    n_states: int, null: int, floats: npt.NDArray[np.float64], whole: npt.NDArray[np.int64], is_plain: npt.NDArray[np.bool_],
 ) -> None:  # fmt: skip
     words = floats.view(np.uint64)
     first = 0
     for i in range(ends.size):
         is_plain[i] = ends[i] - first <= n_most and _read_quote(
-            plan, data, first + n_frame, ends[i], n_states, floats[i], words[i], whole[i]
+            plan, data, first + n_frame, ends[i], n_states, null, floats[i], words[i], whole[i]
         )
         first = ends[i]
 
@@ -141,7 +141,7 @@ def read_quotes(frames: Sequence[bytes]) -> list[OptionQuote | None]:
     floats, whole = np.empty((len(frames), N_FLOATS)), np.empty((len(frames), N_WHOLE), dtype=np.int64)
     is_plain = np.empty(len(frames), dtype=np.bool_)
     _read_quotes(
-        PLAN, np.frombuffer(data, dtype=np.uint8), ends, len(FRAME), schemas.MAX_BYTES, len(_STATES), floats, whole, is_plain
+        PLAN, np.frombuffer(data, dtype=np.uint8), ends, len(FRAME), schemas.MAX_BYTES, len(_STATES), NULL, floats, whole, is_plain
     )  # fmt: skip
     rows = zip(is_plain.tolist(), plain(floats), whole.tolist(), strict=True)
     return [_quote(data, numbers, others) if fine else None for fine, numbers, others in rows]

@@ -48,9 +48,9 @@ class Values(NamedTuple):
 def _fill(
     ours: Floats, twin: Floats, twin_sigma: Floats, forward: Floats, sigma: Floats, next_fixing_s: Floats,
     interval_s: Floats, n_fixings: Floats, n_fixed: Floats, has_sigma: npt.NDArray[np.bool_], is_inverse: bool,
-    numbers: Floats, sd_usd: Floats, marks: npt.NDArray[np.int8],
+    largest: float, numbers: Floats, sd_usd: Floats, marks: npt.NDArray[np.int8],
 ) -> None:  # fmt: skip
-    """``ours`` and ``twin`` (N_COLUMNS, n) as ``pricers.Valuation``; everything beyond LARGEST is no number."""
+    """``ours`` and ``twin`` (N_COLUMNS, n) as ``pricers.Valuation``; everything beyond ``largest`` is no number."""
     for i in range(forward.size):
         f, price, delta = forward[i], ours[0, i], ours[2, i]
         row = numbers[i]
@@ -66,8 +66,8 @@ def _fill(
             row[21], row[22] = _charm(twin[8, i]), _volga(twin[9, i])
         else:
             row[N_BEFORE_TWIN:] = np.nan
-        for j in range(N_VALUES):
-            if not -LARGEST < row[j] < LARGEST:
+        for j in range(row.size):
+            if not -largest < row[j] < largest:
                 row[j] = np.nan
         marks[i] = (IS_NUMBER if not (np.isnan(row[0]) or np.isnan(row[3])) else 0) | (
             HAS_ERROR if not np.isnan(row[2]) else 0
@@ -87,7 +87,7 @@ def values_of(
     found = Values(np.empty((n, N_VALUES)), np.empty(n), np.empty(n, dtype=np.int8))
     _fill(
         _matrix(ours), _matrix(twin), twin_sigma, forward, sigma, next_fixing_s, interval_s, n_fixings, n_fixed, has_sigma,
-        is_inverse, *found,
+        is_inverse, LARGEST, *found,
     )  # fmt: skip
     return found
 

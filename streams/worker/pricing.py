@@ -190,6 +190,7 @@ class PricingMaker:
         import pricers
 
         pricers.warm_up()
+        engine.warm_up()
 
 
 def make(bootstrap: str, namespace: str, settings: EngineSettings | None = None) -> PricingMaker:

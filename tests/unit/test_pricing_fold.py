@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 import schemas
-from streams.engine import EngineSettings
+from streams import engine
+from streams.engine import EngineSettings, columns, quotes, values
+from streams.worker import pricing
 from streams.worker.folds import RawRecord
 from streams.worker.pricing import MAX_PAYLOAD, PricingMaker, cpu_features, engine_version
 from tests import logs
@@ -81,6 +83,32 @@ def test_an_unknown_schema_of_a_well_formed_frame_is_no_dead_letter() -> None:
     fold = maker().fold(3, "log-a")
     with pytest.raises(schemas.UnknownSchema):
         fold.step(fold.new_state(), [RawRecord(0, b"\xc3\x01" + bytes(8) + b"\x02", None)])
+
+
+def test_nothing_is_compiled_by_the_first_batch_after_the_warm_up() -> None:
+    """A compilation takes seconds, which a worker's first rows would wait for."""
+    engine.warm_up()
+    kernels = (columns._write_rows, values._fill, quotes._read_quotes)
+    before = [list(kernel.signatures) for kernel in kernels]
+    log = logs.Log().ready(*(f"BTC-19APR23-{strike}-C" for strike in range(30_000, 30_000 + 2 * quotes.N_LEAST)))
+    fold = maker(EngineSettings(engine="closed_form")).fold(3, "log-a")
+    _, results = fold.step(fold.new_state(), raw(log))
+    assert sum(result.topic == "greeks" for result in results) >= 2 * quotes.N_LEAST
+    assert [list(kernel.signatures) for kernel in kernels] == before
+    assert all(before)
+
+
+def test_what_stands_in_every_partition_is_read_once_and_the_oldest_is_forgotten() -> None:
+    reader = pricing.Reader(schemas.packaged)
+    log = logs.Log()
+    log.clocks(0, pricing.MOST_KNOWN + 5)
+    frames = [schemas.encode(record) for record in log.records]
+    first = reader.records(frames[:3])
+    assert first == log.records[:3]
+    assert all(a is b for a, b in zip(reader.records(frames[:3]), first, strict=True))
+    assert reader.records(frames) == log.records
+    assert reader.records(frames[:1])[0] is not first[0]
+    assert reader.records(frames[-1:]) == log.records[-1:]
 
 
 def test_other_engine_settings_have_another_hash() -> None:
