@@ -19,7 +19,7 @@ from typing import IO, Any
 import faust
 import structlog
 
-from streams import kafka_schemas, reports
+from streams import kafka_schemas, loops, reports
 from streams.kafka_outbox import Outbox
 from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
@@ -369,4 +369,4 @@ def _run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, pa
         kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
     # Faust wants a folder, and puts nothing into it here
-    return asyncio.run(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))
+    return loops.run_process(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))
