@@ -14,6 +14,7 @@ from typing import Any
 import click
 import orjson
 
+from streams import loops
 from streams.settings import SettingsError, load
 from streams.simulator.settings import SimulatorSettings
 
@@ -100,7 +101,7 @@ def command(
     except (SettingsError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     try:
-        sys.exit(asyncio.run(_run(settings)))
+        sys.exit(loops.run(_run(settings)))
     except (ValueError, OSError) as error:  # no recording, nothing in the time asked for, a port that is taken
         raise click.ClickException(str(error)) from error
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from streams import kafka, registry
+from streams import kafka, loops, registry
 from streams.deribit import channels, client
 from streams.deribit.events import Connected, Event
 from streams.deribit.session import Session
@@ -275,4 +275,4 @@ def run(
 
     Raises IngestError (Superseded, DeliveryFailed) with a message for people.
     """
-    asyncio.run(_main(settings, manners, bootstrap, page or figures.page(), clock or SteadyClock()))
+    loops.run(_main(settings, manners, bootstrap, page or figures.page(), clock or SteadyClock()))

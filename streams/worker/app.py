@@ -19,7 +19,7 @@ from typing import IO, Any
 import faust
 import structlog
 
-from streams import kafka_schemas, reports
+from streams import kafka_schemas, loops, reports
 from streams.garbage import rare_collections
 from streams.kafka_outbox import Outbox
 from streams.metrics import MetricsSettings, Page
@@ -371,4 +371,4 @@ def _run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, pa
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))
     # Faust wants a folder, and puts nothing into it here
     with rare_collections():
-        return asyncio.run(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))
+        return loops.run_process(_main(settings, maker, state_dir / "workers", page, metrics.ready_lag))
