@@ -65,7 +65,7 @@ class SettlementRow(NamedTuple):
         """What identifies it in its file."""
         if self.option_sign == 0:
             return f"{self.product_id} {self.maturity}"
-        return f"{self.symbol} {self.maturity} {'C' if self.option_sign > 0 else 'P'}{self.strike:g}"
+        return f"{self.symbol} {self.maturity} {'C' if self.option_sign > 0 else 'P'}{self.strike:.12g}"
 
 
 Row = SettlementRow | Refused | Ignored
