@@ -27,6 +27,8 @@ class Unpriced(NamedTuple):
 
     status: RowStatus
     detail: str
+    product: Product | None = None
+    """Where that much is known; None: the option is of no product of the table."""
 
 
 class Contract(NamedTuple):
@@ -151,25 +153,26 @@ def futures_of(contracts: Iterable[Contract], table: Table) -> Futures:
 
 def terms_of(option: Contract, futures: Futures, table: Table) -> Terms | Unpriced:
     """Product, future and multiplier of an option; the first reason in the order in which a person would ask if there are none."""
-    if option.is_deleted:
-        return Unpriced(RowStatus.NOT_OPEN, "deleted from the listing")
-    if option.exercise_style == AMERICAN:
-        return Unpriced(RowStatus.NO_CONTRACT, "exercise style american: only European options are priced")
     root = table.roots.get(option.root)
-    if option.exercise_style != EUROPEAN and root is None:
-        return Unpriced(RowStatus.NO_CONTRACT, f"exercise style unknown, and root {option.root!r} is not in the table")
     named = futures.by_key.get(option.future_key or "")
     product = table.products.get(named.root if named is not None else root.product if root is not None else "")
     if product is None:
         what = option.root if named is None else f"{option.root}, on a future of {named.root}"
         return Unpriced(RowStatus.NO_CONTRACT, f"root {what}, is of no product of the table")
+    if option.is_deleted:
+        return Unpriced(RowStatus.NOT_OPEN, "deleted from the listing", product)
+    if option.exercise_style == AMERICAN:
+        return Unpriced(RowStatus.NO_CONTRACT, "exercise style american: only European options are priced", product)
+    if option.exercise_style != EUROPEAN and root is None:
+        detail = f"exercise style unknown, and root {option.root!r} is not in the table"
+        return Unpriced(RowStatus.NO_CONTRACT, detail, product)
     if root is not None and root.product != product.code:
         detail = (
             f"root {root.code} is on {root.product}, but its future {named.name if named else ''} is {product.code}"
         )
-        return Unpriced(RowStatus.NO_CONTRACT, detail)
+        return Unpriced(RowStatus.NO_CONTRACT, detail, product)
     if root is not None and option.expiry_ns < instant_ns(root.valid_from, product.close):
-        return Unpriced(RowStatus.NO_CONTRACT, f"expires before {root.code} was listed, {root.valid_from}")
+        return Unpriced(RowStatus.NO_CONTRACT, f"expires before {root.code} was listed, {root.valid_from}", product)
     return _linked(option, named, product, root, futures)
 
 
@@ -181,12 +184,14 @@ def _linked(
         ahead = (one for one in futures.by_product[product.code] if one.expiry_ns >= option.expiry_ns)
         future = next(ahead, None)
         if future is None:
-            return Unpriced(RowStatus.NO_FORWARD, f"no future of {product.code} expires at or after the option")
+            return Unpriced(
+                RowStatus.NO_FORWARD, f"no future of {product.code} expires at or after the option", product
+            )
         key, link = future.key, LINK_NEXT
     else:
         key, future, link = option.future_key, named, LINK_NAMED
     if future is not None and future.expiry_ns < option.expiry_ns:
-        return Unpriced(RowStatus.NO_CONTRACT, f"its future {future.name} expires before it")
+        return Unpriced(RowStatus.NO_CONTRACT, f"its future {future.name} expires before it", product)
     multiplier, source = option.multiplier, MULTIPLIER_DEFINITION
     note = ""
     if multiplier is None:

@@ -73,7 +73,8 @@ def mark_of(job: Job, asked: Asked) -> CmeMark:
     outcome = job.refusal or _outcome(job)
     values = job.priced.values if job.priced is not None and outcome.status == RowStatus.OK else None
     future = None if terms is None else terms.future
-    currency = "" if terms is None else terms.product.base_currency
+    product = outcome.product if terms is None else terms.product
+    currency = "" if product is None else product.base_currency
     index_price = _positive(asked.index_price_by_currency.get(currency))
     forward = job.forward
     quote = fresh_quote(asked.book, option.key, asked.now_ns, asked.settings)
@@ -88,7 +89,7 @@ def mark_of(job: Job, asked: Asked) -> CmeMark:
     gamma = None if values is None else _number(values.gamma)
     strike = option.strike if option.strike is not None else 0.0
     return CmeMark(
-        product="" if terms is None else terms.product.code,
+        product="" if product is None else product.code,
         instrument_name=option.name,
         instrument_id=option.instrument_id,
         root=option.root,
@@ -96,7 +97,7 @@ def mark_of(job: Job, asked: Asked) -> CmeMark:
         base_currency=currency,
         option_type=OptionType.CALL if option.option_sign > 0 else OptionType.PUT,
         strike=strike,
-        strike_index=None if index_price is None or forward is None else strike * index_price / forward.usd,
+        strike_index=None if index_price is None or forward is None else _number(strike * index_price / forward.usd),
         expiry_ns=option.expiry_ns,
         multiplier=None if terms is None else terms.multiplier,
         multiplier_source="" if terms is None else terms.multiplier_source,
@@ -114,7 +115,7 @@ def mark_of(job: Job, asked: Asked) -> CmeMark:
         forward_source=CmeSource.NONE if forward is None else forward.source,
         forward_ns=None if forward is None else forward.ns,
         index_price=index_price,
-        tau_years=None if job.priced is None else job.priced.tau_years,
+        tau_years=None if job.priced is None else _number(job.priced.tau_years),
         bid=None if quote is None else quote.bid,
         ask=None if quote is None else quote.ask,
         quote_ns=None if quote is None else quote.ts_ns,
@@ -183,7 +184,7 @@ def _position(
     if terms is None or contracts is None:
         return None
     sign = dealer_sign(settings.side_model, option.option_sign)
-    return sign * contracts / settings.open_interest_divisor * terms.multiplier
+    return _number(sign * contracts / settings.open_interest_divisor * terms.multiplier)
 
 
 def _values(values: Valuation | None) -> dict[str, float | None]:

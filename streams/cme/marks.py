@@ -12,7 +12,8 @@ Black, "The pricing of commodity contracts", 1976; as in DEFINITIONS 3.1 and ``p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,9 @@ def marks(
 ) -> list[CmeMark]:
     """A mark of every option in the book, in order of product, expiry, strike, put before call, and name.
 
+    A mark without a product is of an option that is no business of the table (an index option in a file of the whole exchange): not
+    to be published, to be counted (``foreign``).
+
     Parameters
     ----------
     now_ns : the moment that they are of.  The book should hold nothing published later; of what it holds, later prices are not used.
@@ -65,6 +69,11 @@ def marks(
     return sorted((mark_of(job, asked) for job in jobs), key=_order)
 
 
+def foreign(found: Iterable[CmeMark]) -> Counter[str]:
+    """How many marks are of no product of the table, by root."""
+    return Counter(mark.root for mark in found if not mark.product)
+
+
 def _order(mark: CmeMark) -> tuple[str, int, float, int, str]:
     return mark.product, mark.expiry_ns, mark.strike, -mark.option_type, mark.instrument_name
 
@@ -75,7 +84,7 @@ def _job(option: Contract, futures: Futures, asked: Asked, facts: Facts) -> Job:
     if asked.now_ns >= option.expiry_ns:
         # Asked of the time stamps: no fraction of a year tells it (E-55).
         placed = terms if isinstance(terms, Terms) else None
-        return Job(option, placed, None, Unpriced(RowStatus.EXPIRED, "its expiry is past"))
+        return Job(option, placed, None, Unpriced(RowStatus.EXPIRED, "its expiry is past", terms.product))
     if isinstance(terms, Unpriced):
         return Job(option, None, None, terms)
     forward = forward_now(asked.book, terms.future_key, asked.now_ns, asked.settings)

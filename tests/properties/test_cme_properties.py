@@ -1,4 +1,4 @@
-"""B21: whatever the bytes, a reader of CME files gives rows and never an exception."""
+"""B21: whatever the bytes, a reader of CME files gives rows and never an exception; whatever the rows, there are marks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.cme.dbn import dbn_rows
+import schemas
+from schemas import RowStatus
+from streams.cme.book import Book, Facts, step
+from streams.cme.dbn import Definition, Statistic, TopOfBook, dbn_rows
+from streams.cme.marks import marks
+from streams.cme.quotes import MarkSettings
 from streams.cme.refused import LIMITS, REASONS, Refused
 from streams.cme.settlement_csv import settlement_rows
 from tests.cme_files import at_ns, csv_file, csv_row, dbn_file, definition, open_interest, settlement, top
@@ -101,3 +106,54 @@ def test_every_line_of_a_csv_file_gives_one_row(data: bytes) -> None:
     lines = data.split(b"\n")[1:]
     n = len(lines) - (lines[-1] == b"")
     assert len(list(settlement_rows(data, "x", SMALL))) == n
+
+
+# --- from rows of any numbers to marks ---
+
+NOW = DAY + 21 * 3600 * 10**9
+SOUND: list[Definition | Statistic | TopOfBook] = [
+    Definition(1, "BTCM6", "BTC", 0, None, EXPIRY, 5.0, None, "", "FFIXSX", "USD", False, DAY),
+    Definition(2, "BTCM6 C100000", "BTC", 1, 1e5, EXPIRY, 5.0, 1, "BTCM6", "OCEFPS", "USD", False, DAY),
+    Definition(3, "BTCM6 P100000", "BTC", -1, 1e5, EXPIRY, 5.0, None, "", "OPEFPS", "USD", False, DAY),
+    *(
+        Statistic(number, 3, DAY, price, True, True, NOW, 0)
+        for number, price in ((1, 1.01e5), (2, 5000.0), (3, 4000.0))
+    ),
+    *(Statistic(number, 9, DAY, 42.0, False, False, NOW, 0) for number in (2, 3)),
+    *(TopOfBook(number, price - 10, price + 10, 1, 1, NOW) for number, price in ((1, 1.02e5), (2, 5500.0))),
+]
+MIDDLING = st.sampled_from([0.0, 1e-9, 1.0, 1e3, 9e4, 1e5, 9.2e9])
+REPLACEMENTS = {
+    float: st.one_of(st.none(), MIDDLING, st.floats(0.0, 9.3e9)),
+    int: st.one_of(
+        st.integers(0, 3), st.sampled_from([DAY, NOW, EXPIRY, EXPIRY - 1, 2**63 - 1]), st.integers(1, 2**63 - 1)
+    ),
+    str: st.sampled_from(["", "BTC", "P1E", "WM", "MBT", "BFF", "ES", "OCAFPS"]),
+    bool: st.booleans(),
+    type(None): st.one_of(st.none(), st.integers(1, 4)),
+}
+EDITS = st.lists(
+    st.sampled_from([(i, name) for i, row in enumerate(SOUND) for name in row._fields]).flatmap(
+        lambda place: st.tuples(st.just(place), REPLACEMENTS[type(getattr(SOUND[place[0]], place[1]))])
+    ),
+    max_size=6,
+)
+"""Fields of sound rows, replaced by anything of their type that a reader lets through; the sign of an option is no such field."""
+
+
+@given(EDITS, st.one_of(st.just(NOW), st.integers(1, 2**63 - 1)), st.floats(allow_nan=True))
+def test_marks_of_any_rows_never_raise_and_can_cross_a_topic(
+    edits: list[tuple[tuple[int, str], object]], now_ns: int, index_price: float
+) -> None:
+    rows = list(SOUND)
+    for (i, name), value in edits:
+        if name not in ("option_sign", "stat_type", "strike") or (name == "strike" and rows[i].strike and value):
+            rows[i] = rows[i]._replace(**{name: value})
+    facts, book = Facts(), Book()
+    for row in rows:
+        step(book, row, facts)
+    found = marks(book, now_ns, {"BTC": index_price}, facts, MarkSettings(quote_max_age_s=1e6))
+    assert len(found) == sum(contract.option_sign != 0 for contract in book.contracts.values())
+    for mark in found:
+        assert schemas.decode(schemas.encode(mark)) == mark
+        assert (mark.status == RowStatus.OK) == (mark.price_usd is not None)

@@ -274,7 +274,7 @@ def test_a_future_without_a_definition_is_known_by_the_id_that_the_option_names(
         (option("BTC", JUNE, underlying_id=3, action="D"), RowStatus.NOT_OPEN, "deleted"),
         (option("BTC", JUNE, underlying_id=3, style="A"), RowStatus.NO_CONTRACT, "american"),
         (option("ES", JUNE, underlying_id=77), RowStatus.NO_CONTRACT, "root ES, is of no product"),
-        (option("ZZZ", JUNE, style="X"), RowStatus.NO_CONTRACT, "unknown"),
+        (option("ZZZ", JUNE, style="X", underlying_id=3), RowStatus.NO_CONTRACT, "unknown"),
         (
             option("BTC", JUNE, underlying_id=5),
             RowStatus.NO_CONTRACT,

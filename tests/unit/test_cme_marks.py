@@ -6,7 +6,6 @@ No public CME chain of bitcoin options exists: the records here are synthetic, i
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -18,12 +17,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-import schemas
-from schemas import CmeMark, CmeSource, Engine, RowStatus
+from schemas import CmeSource, Engine, RowStatus
 from streams.cme.book import Book, Facts, session_end_ns, settlement_ns, step
-from streams.cme.days import NEW_YORK_CLOSE, BusinessDays
+from streams.cme.days import NEW_YORK_CLOSE
 from streams.cme.dbn import dbn_rows
-from streams.cme.marks import marks
+from streams.cme.marks import foreign, marks
 from streams.cme.merge import delta_equivalent_contracts
 from streams.cme.quotes import MarkSettings
 from streams.cme.roots import CME, Family, Product, Root
@@ -40,60 +38,7 @@ from tests.cme_files import (
     statistic,
     top,
 )
-
-DAY = at_ns(2026, 6, 12)
-TAKEN = at_ns(2026, 6, 12, 20)  # 15:00 in Chicago, in summer
-WEEK = TAKEN + 7 * DAY_NS
-INDEX = {"BTC": 100_000.0}
-US = BusinessDays("US", date(2026, 1, 1), date(2026, 12, 31), frozenset({date(2026, 6, 19)}))
-FACTS = Facts(us=US)
-DEFAULT = MarkSettings()
-F, K = 100_000.0, 105_000.0
-
-
-def future(number: int = 3, symbol: str = "BTCM6", product: str = "BTC", expiry: int = WEEK) -> Any:
-    return definition(number, symbol, product, "F", expiry, multiplier={"BTC": 5.0, "MBT": 0.1, "BFF": 0.02}[product])
-
-
-def option(number: int, kind: str, strike: float, **more: Any) -> Any:
-    given = {"asset": "BTC", "expiration_ns": WEEK, "multiplier": 5.0, "underlying_id": 3, **more}
-    return definition(number, f"{given['asset']}M6 {kind}{strike:.0f}", kind=kind, strike=strike, **given)
-
-
-def book_of(*records: Any) -> Book:
-    book = Book()
-    for row in dbn_rows(dbn_file(records), "x"):
-        step(book, row, FACTS)
-    assert not any(name.startswith("refused") for name in book.n_rows)
-    return book
-
-
-def marked(
-    *records: Any, now: int = TAKEN, settings: MarkSettings = DEFAULT, index: dict[str, float] = INDEX
-) -> list[CmeMark]:
-    found = marks(book_of(*records), now, index, FACTS, settings)
-    for mark in found:
-        assert schemas.decode(schemas.encode(mark)) == mark, "no nan crosses a topic"
-        assert mark.position_coin_trade_signed is None, "nobody says who the dealer is"
-        assert mark.gamma_usd_per_pct_trade_signed is None
-        assert mark.side_model == settings.side_model
-    return found
-
-
-def only(*records: Any, **more: Any) -> CmeMark:
-    (mark,) = marked(*records, **more)
-    return mark
-
-
-def black(forward: float, strike: float, sigma: float, tau: float, sign: int) -> tuple[float, float]:
-    """Price and delta by the formula, with the library's error function: independent of the pricers."""
-    deviation = sigma * math.sqrt(tau)
-    d1 = math.log(forward / strike) / deviation + deviation / 2.0
-    n1, n2 = (0.5 * math.erfc(-sign * d / math.sqrt(2.0)) for d in (d1, d1 - deviation))
-    return sign * (forward * n1 - strike * n2), sign * n1
-
-
-VECTOR = (future(), option(7, "C", K), settlement(3, DAY, F), settlement(7, DAY, 1005.501470))
+from tests.cme_world import DAY, FACTS, INDEX, TAKEN, VECTOR, WEEK, F, K, black, book_of, future, marked, only, option
 
 
 def test_the_definitions_vector_comes_out_of_a_settlement() -> None:
@@ -261,6 +206,21 @@ def test_what_cannot_be_priced_is_a_mark_with_its_status_and_no_number(
     assert says in mark.detail
     assert mark.price_usd is mark.gamma_per_usd is mark.gamma_usd_per_pct_assumption_signed is None
     assert mark.open_interest_contracts == 9.0, "what is known stays"
+
+
+def test_options_of_other_markets_are_told_by_an_empty_product_and_counted() -> None:
+    other = definition(50, "ESM6", "ES", "F", WEEK, multiplier=50.0)
+    records = [
+        *VECTOR,
+        other,
+        option(9, "C", 7000.0, asset="ES", underlying_id=50, multiplier=50.0),
+        option(10, "C", K, style="A"),
+    ]
+    found = marked(*records)
+    assert [(mark.product, mark.status.name) for mark in found] == [
+        ("", "NO_CONTRACT"), ("BTC", "OK"), ("BTC", "NO_CONTRACT"),
+    ]  # fmt: skip
+    assert foreign(found) == {"ES": 1}
 
 
 def test_an_option_ends_with_its_expiry_to_the_nanosecond() -> None:
