@@ -19,6 +19,7 @@ from schemas.catalogue import (
 from schemas.codec import MAX_BYTES, SINGLE_OBJECT, Framing, confluent_framing, decode, encode
 from schemas.enums import (
     AuditKind,
+    CmeSource,
     Direction,
     Engine,
     ForwardSource,
@@ -34,6 +35,7 @@ from schemas.enums import (
 )
 from schemas.errors import BadName, DecodeError, EncodeError, SchemaError, UnknownSchema
 from schemas.evolution import to_plain
+from schemas.records_cme import CmeMark
 from schemas.records_market import (
     Clock,
     FeedGap,
@@ -67,6 +69,7 @@ Record = (
     | Checkpoint
     | DeadLetter
     | FeedStatus
+    | CmeMark
 )
 
 __all__ = [
@@ -80,6 +83,8 @@ __all__ = [
     "BadName",
     "Checkpoint",
     "Clock",
+    "CmeMark",
+    "CmeSource",
     "DeadLetter",
     "DecodeError",
     "Direction",

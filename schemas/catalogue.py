@@ -9,11 +9,11 @@ from typing import Any
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas import records_market, records_operations, records_results
+from schemas import records_cme, records_market, records_operations, records_results
 from schemas.errors import DecodeError, UnknownSchema
 
 NAMESPACE = "greekstream.v1"
-ROOMS = (records_market, records_results, records_operations)
+ROOMS = (records_market, records_results, records_operations, records_cme)
 
 RECORD_TYPES: tuple[type[Any], ...] = (
     records_market.OptionQuote,
@@ -32,6 +32,7 @@ RECORD_TYPES: tuple[type[Any], ...] = (
     records_operations.Checkpoint,
     records_operations.DeadLetter,
     records_operations.FeedStatus,
+    records_cme.CmeMark,
 )
 
 Resolve = Callable[[bytes | int], str]

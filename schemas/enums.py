@@ -156,3 +156,13 @@ class AuditKind(IntEnum):
     VENUE = 1
     EUROPEAN = 2
     ENGINE = 3
+
+
+class CmeSource(IntEnum):
+    """Which of CME's prices a volatility or a forward comes from."""
+
+    UNKNOWN = 0
+    BID_ASK_MID = 1
+    SETTLEMENT = 2
+    PARITY_TWIN = 3
+    NONE = 4

@@ -17,6 +17,7 @@ from schemas import (
     Audit,
     Checkpoint,
     Clock,
+    CmeMark,
     DeadLetter,
     FeedGap,
     FeedStatus,
@@ -242,11 +243,11 @@ SCHEMAS = Topic(
 )
 
 
-def _later(name: str, key: str, written_by: str) -> Topic:
+def _later(name: str, key: str, written_by: str, values: tuple[type, ...] = ()) -> Topic:
     return Topic(
         name=name,
         key=key,
-        values=(),
+        values=values,
         n_partitions=1,
         cleanup="delete",
         retention_ms=30 * DAY_MS,
@@ -262,7 +263,7 @@ def _later(name: str, key: str, written_by: str) -> Topic:
 FLOW = _later("flow.v1", "currency", "flow")
 FLOW_STRIKES = _later("flow.strikes.v1", "currency", "flow")
 FLOW_MERGED = _later("flow.merged.v1", "currency", "cme")
-CME_MARKS = _later("cme.marks.v1", "product", "cme")
+CME_MARKS = _later("cme.marks.v1", "product", "cme", (CmeMark,))
 SURFACE = _later("surface.v1", "expiry", "surface")
 QUOTES = _later("quotes.v1", "instrument", "quoting")
 FILLS = _later("fills.v1", "instrument", "quoting")

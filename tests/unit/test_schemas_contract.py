@@ -29,10 +29,11 @@ SYMBOLS = {
     "Liquidation": "NONE MAKER TAKER BOTH",
     "InstrumentStatus": "CREATED STARTED OPEN SUSPENDED CLOSED SETTLED TERMINATED",
     "AuditKind": "VENUE EUROPEAN ENGINE",
+    "CmeSource": "BID_ASK_MID SETTLEMENT PARITY_TWIN NONE",
 }
 RECORDS = (
     "OptionQuote OptionTrade InstrumentState UnderlyingQuote SettlementFixing Clock InstrumentSet FeedGap "
-    "Greeks Watermark Reject TradeGreeks Audit Checkpoint DeadLetter FeedStatus"
+    "Greeks Watermark Reject TradeGreeks Audit Checkpoint DeadLetter FeedStatus CmeMark"
 )
 FIRST_FIELDS = {
     "OptionQuote": "ts_event_ns ingest_epoch instrument_name is_snapshot snapshot_id bid bid_size ask ask_size",
@@ -41,6 +42,7 @@ FIRST_FIELDS = {
     "SettlementFixing": "ts_event_ns ingest_epoch seq price_index expiry_ns grid_index grid_ns price is_imputed n_fixed",
     "Clock": "ts_event_ns ingest_epoch seq offset_ms",
     "Greeks": "instrument_name kind base_currency price_index payoff option_type strike expiry_ns contract_size",
+    "CmeMark": "product instrument_name instrument_id root family base_currency option_type strike strike_index",
     "Checkpoint": "group topic partition epoch offset offsets log_id log_time_ns settings_hash engine_version",
 }
 PLAIN = {"string": str, "long": int, "int": int, "double": float, "boolean": bool, "bytes": bytes}
