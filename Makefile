@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[broker,registry,dev]'
 	@echo 'compiling the kernels (once), while the broker is fetched'
-	$(BIN)/greekstream broker fetch & fetch=$$!; $(BIN)/python -c 'import pricers; pricers.warm_up()' && wait $$fetch
+	$(BIN)/greekstream broker fetch & fetch=$$!; $(BIN)/python -c 'import pricers; from streams import engine; pricers.warm_up(); engine.warm_up()' && wait $$fetch
 	touch $(STAMP)
 
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
