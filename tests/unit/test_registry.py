@@ -182,7 +182,7 @@ def test_a_worker_reads_both_framings_and_writes_the_registrys(mock: registry.Re
     _, wanted = (usual := maker().fold(3, "log-a")).step(usual.new_state(), plain)
     assert [r[:2] + r[3:] for r in results] == [r[:2] + r[3:] for r in wanted]
     assert all(r.value is None or r.value[:1] == b"\0" for r in results)
-    rows = [schemas.decode(r.value, fold.resolve) for r in results if r.value]
+    rows = [schemas.decode(r.value, maker(wire).resolve) for r in results if r.value]
     assert [type(row) for row in rows].count(Greeks) > 0
     marks = [row for row in rows if isinstance(row, Watermark)]
     assert {mark.wire_format for mark in marks} == {"avro-confluent"}
