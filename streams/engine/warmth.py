@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import schemas
@@ -22,7 +24,7 @@ def warm_up() -> None:
     values = values_of(found, found, found.price_usd, forward, np.array([True]), False)
     rows = Rows(0, values.numbers)
     rows.add(head_of("", None), 0, (0.0,) * N_FLOATS, (0,) * N_WHOLE).value(schemas.SINGLE_OBJECT)
-    nothing = dict.fromkeys(OptionQuote._fields) | {
+    nothing: dict[str, Any] = dict.fromkeys(OptionQuote._fields) | {
         "ts_event_ns": 0, "ingest_epoch": 0, "instrument_name": "", "is_snapshot": False, "state": InstrumentStatus.OPEN,
     }  # fmt: skip
     read_quotes([schemas.encode(OptionQuote(**nothing))])
