@@ -19,7 +19,7 @@ from tests.chaos.table import Line
 
 EXAMPLES = """\
 examples:
-  python -m tests.chaos --seeds 10 --all                        everything, as make chaos does: about an hour and a half on two cores
+  python -m tests.chaos --seeds 10 --all                        everything, as make chaos does
   python -m tests.chaos --seeds 3 --engine                      kills, stops, joins, an end of the broker, on the real engine
   python -m tests.chaos --seeds 0 --many --first 7              1 -> 16 -> 3 workers alone, with seed 7
   python -m tests.chaos --seeds 0 --clocks --network --readers  the attacks that come once a session
