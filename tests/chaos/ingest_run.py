@@ -91,7 +91,7 @@ class Outcome:
         return (
             f"{' '.join(self.events)}: {self.n_trades} trades, not published {len(self.not_published)}, not once "
             f"{len(self.not_once)}, holes {len(self.holes)}, Clock {self.clock_off_s:.1f} s off, network {self.faults_done}; "
-            f"{self.verdict.summary()}"
+            f"{self.verdict.summary()}; {'; '.join(self.faults) or 'no fault'}"
         )
 
 
@@ -250,8 +250,7 @@ def run(
         for child in [*(ingests.all if ingests else []), simulator]:
             child.stop()
     outcome = judge(bootstrap, namespace, events)
-    clocks = clocks_of(bootstrap, namespace)
-    outcome.clocks_back = sum(b < a for a, b in itertools.pairwise(clocks))
+    outcome.clocks_back = clocks_back(bootstrap, namespace)
     outcome.clock_off_s, outcome.recoveries = round(clock_off_s, 1), recoveries
     outcome.load_average, outcome.caught_up_s = round(load_average, 1), round(caught_up_s, 1)
     outcome.faults_done = summary["faults"] if summary else None
@@ -280,6 +279,19 @@ def summary_of(simulator: Child) -> dict[str, Any]:
 def clocks_of(bootstrap: str, namespace: str) -> list[int]:
     """ns of every Clock of partition 0, as they stand there."""
     return [r.ts_event_ns for r in records_of(bootstrap, namespace, 0) if isinstance(r, schemas.Clock)]
+
+
+def clocks_back(bootstrap: str, namespace: str) -> int:
+    """How often a Clock of partition 0 is before the one that the same ingest wrote last.
+
+    Of two ingests the one that is taken over from writes until it hears of it, so the other's first Clock, the last one that it
+    found, may stand behind later ones; engines pass over what comes of the lower epoch after that.
+    """
+    by_epoch: dict[int, list[int]] = {}
+    for record in records_of(bootstrap, namespace, 0):
+        if isinstance(record, schemas.Clock):
+            by_epoch.setdefault(record.ingest_epoch, []).append(record.ts_event_ns)
+    return sum(b < a for clocks in by_epoch.values() for a, b in itertools.pairwise(clocks))
 
 
 def judge(bootstrap: str, namespace: str, events: list[str]) -> Outcome:
