@@ -74,6 +74,7 @@ class Work(NamedTuple):
     columns: Floats  # (5, n): ln ratio, and its derivatives to sigma, rate, yield and ln X at H held
     jacobian: Floats  # (n, n)
     products: Floats  # (2, n)
+    kept: Floats  # (n, n), the solution's Jacobian
     matrix: Floats  # (n, n), destroyed by each solution
     sides: Floats  # (3, n)
 
@@ -103,6 +104,7 @@ def work(n_nodes: int) -> Work:
         np.empty((5, n)),
         np.empty((n, n)),
         np.empty((2, n)),
+        np.empty((n, n)),
         np.empty((n, n)),
         np.empty((3, n)),
     )
