@@ -118,7 +118,7 @@ class Stage:
         self.children.append(child)
         return child
 
-    def wait_for(self, condition: Any, child: Child, within_s: float = 40.0) -> Any:
+    def wait_for(self, condition: Any, child: Child, within_s: float = 90.0) -> Any:
         """The first true value of condition(log), unless the ingest dies first."""
 
         def check() -> Any:
@@ -205,7 +205,7 @@ def test_a_second_ingest_takes_over_and_the_first_ends(stage: Stage) -> None:
     first = stage.ingest()
     stage.wait_for(n_sets, first)
     second = stage.ingest()
-    assert eventually(first.process.poll, within_s=30.0) == 66
+    assert eventually(first.process.poll, within_s=90.0) == 66
     assert "another ingest has taken over" in first.last_log_lines()
     stage.wait_for(lambda log: n_sets(log) >= 2, second)
     assert second.stop() == 0
@@ -215,6 +215,10 @@ def test_a_second_ingest_takes_over_and_the_first_ends(stage: Stage) -> None:
     assert len(claims) == 2
     trades = {(r.instrument_name, r.trade_seq) for r in of_kind(log, OptionTrade)}
     assert_no_hole(stage, trades)
+
+
+def last_clock_ns(log: Any) -> int:
+    return max((row.record.ts_event_ns for row in log[0] if isinstance(row.record, Clock)), default=0)
 
 
 def missing(stage: Stage, trades: set[tuple[str, int]]) -> set[tuple[str, int]]:
@@ -241,7 +245,7 @@ def test_a_killed_ingest_comes_back_with_every_trade_it_missed_exactly_once(stag
     first.process.wait()
     before = read_log(stage.bootstrap, stage.namespace)
     last_clock_ns = max(r.ts_event_ns for r in of_kind(before, Clock))
-    eventually(lambda: time.time_ns() > last_clock_ns + 14 * S, within_s=20.0)
+    eventually(lambda: time.time_ns() > last_clock_ns + 14 * S, within_s=90.0)
     second = stage.ingest()
     stage.wait_for(lambda log: n_sets(log) >= 2, second)
     assert second.stop() == 0
@@ -320,6 +324,8 @@ def test_a_recorded_settlement_runs_through_at_full_speed(stage: Stage, shared: 
     )  # fmt: skip
     child = stage.ingest("--currencies", "BTC", "--clock", "venue", "--pressure", "wait")
     assert eventually(lambda: source.process.poll() is not None, within_s=120.0)
+    # What the source had sent when it ended is still read: on a busy machine minutes of the recording.
+    stage.wait_for(lambda log: last_clock_ns(log) >= at("07:55:00"), child, within_s=120.0)
     assert child.stop() == 0
     log = read_log(stage.bootstrap, stage.namespace)
     check_rules(log)

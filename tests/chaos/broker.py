@@ -38,7 +38,7 @@ class Breakable:
         if is_killed and pid is not None:
             os.kill(pid, signal.SIGKILL)
             # a start that still met the dying one would take it for the running broker
-            assert wait_until(lambda: self._broker.status().pid is None, within_s=20.0), "the broker survived SIGKILL"
+            assert wait_until(lambda: self._broker.status().pid is None, within_s=90.0), "the broker survived SIGKILL"
         else:
             self._broker.stop()
         address = self._broker.start()
@@ -53,7 +53,7 @@ class Breakable:
 
     def free_disk(self) -> None:
         """Make room again, and start the broker, which has ended: its only log folder had failed."""
-        assert wait_until(lambda: self._broker.status().pid is None, within_s=30.0), (
+        assert wait_until(lambda: self._broker.status().pid is None, within_s=90.0), (
             "a full disk did not end the broker"
         )
         self.n_full_disks += 1

@@ -128,7 +128,7 @@ class Fleet:
                 self.n_restarts += 1
                 self.start(worker_id)
 
-    def stop(self, within_s: float = 20.0) -> dict[int, int]:
+    def stop(self, within_s: float = 90.0) -> dict[int, int]:
         """SIGTERM to all; {worker: exit status}."""
         for worker_id in self.ids:
             self._signal(worker_id, signal.SIGCONT, is_end=False)

@@ -112,7 +112,7 @@ def run(bootstrap: str, plan: Plan, work_dir: Path) -> Outcome:
     finally:
         # the first call over a connection that a restart of the broker has broken fails; a broker that is gone for good
         # is not what this run is about, and must not hide what is
-        if wait_until(lambda: kafka.is_reachable(bootstrap), within_s=30.0, every_s=0.1):
+        if wait_until(lambda: kafka.is_reachable(bootstrap), within_s=90.0, every_s=0.1):
             kafka.wipe(bootstrap, namespace)
 
 
