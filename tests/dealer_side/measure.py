@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.flow.side import SideModel, SideSettings, SideState, positions, step
-from tests.dealer_side.tape import COINS, Tape
+from tests.dealer_side.tape import Tape
 
 LOW, HIGH = 0.1, 0.9
 MODELS = (SideModel.FLOW_SHRUNK, SideModel.FLOW_INFERRED, SideModel.NAIVE_CALL_PLUS_PUT_MINUS, SideModel.ALL_SHORT)
@@ -71,7 +71,7 @@ def measure(tape: Tape, settings: SideSettings, models: Iterable[SideModel] = MO
         for record in tape.records[n_read : moment.n_records]:
             state = step(state, record, settings)
         n_read = moment.n_records
-        rows += [_row(tape, i, coin, state, replace(settings, side_model=m)) for m in models for coin in COINS]
+        rows += [_row(tape, i, coin, state, replace(settings, side_model=m)) for m in models for coin in tape.coins]
     return rows
 
 

@@ -40,6 +40,7 @@ class Tape(NamedTuple):
 
     seed: int
     parties: Parties
+    coins: tuple[str, ...]
     records: list[Any]
     moments: list[Moment]
     truths: dict[str, float]
@@ -72,12 +73,12 @@ def _quotes(state: MarketState, rows: list[int]) -> list[OptionQuote]:
 
 
 def record(
-    seed: int, *, n_options: int, trade_rate: float, seconds: int, every_s: int, parties: Parties | None = None
+    seed: int, *, n_options: int, trade_rate: float, seconds: int, every_s: int, coins: tuple[str, ...] = COINS
 ) -> Tape:
     """The tape of a seed: contracts and tickers of all options first, then trades, each followed by its option's ticker."""
     state = new_market(
-        seed=seed, start_ns=START_NS, currencies=COINS, n_options=n_options, n_linear=0, rate=n_options / 2.0,
-        trade_rate=trade_rate, parties=drawn(seed) if parties is None else parties,
+        seed=seed, start_ns=START_NS, currencies=coins, n_options=n_options, n_linear=0, rate=n_options / 2.0,
+        trade_rate=trade_rate, parties=drawn(seed),
     )  # fmt: skip
     listed = [board.instrument(state, option.name) for option in state.options]
     records: list[Any] = [instrument_state(row, START_NS) for row in listed if row is not None]
@@ -91,7 +92,7 @@ def record(
         records += _quotes(state, sorted(updates.option_rows))
         if i % (every_s * STEPS_PER_S) == 0:
             moments.append(_moment(state, len(records)))
-    return Tape(seed, state.parties, records, moments, truths)
+    return Tape(seed, state.parties, coins, records, moments, truths)
 
 
 def n_trades(tape: Tape) -> int:

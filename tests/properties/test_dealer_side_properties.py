@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import Direction, Liquidation, OptionTrade
-from streams.flow.side import WEIGHTS, SideSettings, SideState, from_bytes, positions, step, to_bytes
+from streams.flow.side import WEIGHTS, KeptDraws, SideSettings, SideState, from_bytes, positions, step, to_bytes
 from streams.flow.side.moves import Chances, Evidence, informed_move, plain_move, reweighed
 from tests.dealer_side.records import CALL, PUT, contract, interest, trade
 
@@ -70,6 +70,17 @@ def test_the_position_and_every_draw_are_within_the_open_interest_after_every_re
         assert np.all(np.abs(found.draws_coin[:, known]) <= bound)
         assert np.all(np.isnan(found.position_coin[~known]))
         assert np.all((found.coverage[known] >= 0) & (found.coverage[known] <= 1))
+
+
+@given(tapes(), st.sampled_from(["flow_inferred", "flow_shrunk"]))
+def test_kept_draws_give_the_same_numbers_to_the_bit(tape, model):
+    settings, state, kept = replace(SETTINGS, side_model=model), SideState(), KeptDraws()
+    for record in tape:
+        state = step(state, record, settings)
+        for mine, theirs in zip(
+            positions(state, NAMES, settings), positions(state, NAMES, settings, kept), strict=True
+        ):
+            np.testing.assert_array_equal(mine, theirs)
 
 
 @given(tapes())

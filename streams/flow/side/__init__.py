@@ -9,11 +9,12 @@ checkpoint   state <-> bytes                                        taker       
 
 Each draw is one history that may have been: a starting position nobody saw, its own weights, and in each trade a dealer who
 made, took or was not there.  The draws are the state; open interest replaces those that it speaks against; their mean is the
-estimate and their quantiles are the bands.  So nothing is drawn again when a second is published.
+estimate and their quantiles are the bands.  So nothing is drawn again when a second is published, and with KeptDraws only
+what moved is shrunk and bounded again.
 """
 
 from .checkpoint import BadState, from_bytes, to_bytes
-from .positions import Coverage, Positions, naive_signs, positions
+from .positions import Coverage, KeptDraws, Positions, naive_signs, positions
 from .settings import NAIVE_MODELS, SideModel, SideSettings
 from .state import Holding, SideState, Start
 from .step import advance, step
@@ -25,6 +26,7 @@ __all__ = [
     "BadState",
     "Coverage",
     "Holding",
+    "KeptDraws",
     "Positions",
     "SideModel",
     "SideSettings",

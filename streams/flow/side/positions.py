@@ -77,54 +77,93 @@ def coverage_of(holding: Holding) -> float:
     return min(holding.signed_volume_coin / held, 1.0)
 
 
-def positions(state: SideState, names: Sequence[str], settings: SideSettings) -> Positions:
-    """Positions and draws of ``names``, in their order; an unknown name is nan and counted."""
+def positions(
+    state: SideState, names: Sequence[str], settings: SideSettings, kept: KeptDraws | None = None
+) -> Positions:
+    """Positions and draws of ``names``, in their order; an unknown name is nan and counted.
+
+    ``kept`` belongs to the caller and is changed: with it only what has moved since its last read-out is made again, a few
+    options a second.  The numbers are the same without it.
+    """
     side, naive_model = SideModel(settings.side_model), SideModel(settings.naive_model)
     found = [state.holdings.get(name) for name in names]
     held = np.array([math.nan if h is None or h.open_interest_coin is None else h.open_interest_coin for h in found])
     coverage = np.array([math.nan if h is None else coverage_of(h) for h in found])
-    types = [OptionType.UNKNOWN if h is None else h.contract.option_type for h in found]
     starts = np.array([Start.COLD if h is None else h.start for h in found], np.int8)
     sizes = np.array([math.nan if h is None else h.contract.contract_size for h in found])
     if side in NAIVE_MODELS:
-        central = naive_signs(side, types) * held
+        central = naive_signs(side, _types(found)) * held
         draws = np.broadcast_to(central, (settings.n_draws, len(names))).copy()
     else:
-        by_option = _flow_draws(names, found, held, settings)
-        central = by_option.mean(axis=1)
-        if side is SideModel.FLOW_SHRUNK:
-            signs = naive_signs(naive_model, types)
-            pull = (1.0 - coverage) * (settings.naive_share * signs * held - central)
-            errors = settings.naive_share_sd * model(settings).naive_errors
-            central = central + pull
-            by_option += pull[:, None] + np.outer((1.0 - coverage) * signs * held, errors)
-            _bound(by_option, held)
-        draws = by_option.T
+        kept = KeptDraws() if kept is None else kept
+        changed = kept.changed(tuple(names), found, held, coverage, settings)
+        few = [found[i] for i in changed]
+        made = _made([names[i] for i in changed], few, held[changed], coverage[changed], settings)
+        kept.central[changed], kept.by_option[changed] = made
+        central, draws = kept.central.copy(), kept.by_option.copy().T
     return Positions(
         tuple(names), side, naive_model, central, central / sizes, draws, held, coverage, starts,
         _total(found, held, coverage, starts),
     )  # fmt: skip
 
 
-def _flow_draws(names: Sequence[str], found: list[Holding | None], held: Floats, settings: SideSettings) -> Floats:
-    """float64 (n, n_draws), |D| <= held; nan where the open interest is not known.
+class KeptDraws:
+    """The draws of the last read-out, and what they were made from."""
 
-    The state's draws are copied: nothing is drawn here but for the trades that wait.
+    def __init__(self) -> None:
+        self.central, self.by_option = np.zeros(0), np.zeros((0, 0))
+        self._key: tuple[tuple[str, ...], SideSettings] | None = None
+        self._sources: list[Floats | None] = []
+        self._held, self._coverage = np.zeros(0), np.zeros(0)
+
+    def changed(
+        self,
+        names: tuple[str, ...],
+        found: list[Holding | None],
+        held: Floats,
+        coverage: Floats,
+        settings: SideSettings,
+    ) -> NDArray[np.int64]:
+        """Which rows are to be made again: the fold replaces the array of a position that moves, never changes it."""
+        sources = [None if h is None or h.pending else h.draws for h in found]  # what waits is made again each time
+        if self._key != (names, settings):
+            self._key = (names, settings)
+            self.central, self.by_option = np.zeros(len(names)), np.zeros((len(names), settings.n_draws))
+            same = np.zeros(len(names), bool)
+        else:
+            same = np.array([a is b and a is not None for a, b in zip(sources, self._sources, strict=True)], bool)
+            same &= (held == self._held) & (coverage == self._coverage)
+        self._sources, self._held, self._coverage = sources, held, coverage
+        return np.flatnonzero(~same)
+
+
+def _types(found: list[Holding | None]) -> list[OptionType]:
+    return [OptionType.UNKNOWN if h is None else h.contract.option_type for h in found]
+
+
+def _made(
+    names: list[str], found: list[Holding | None], held: Floats, coverage: Floats, settings: SideSettings
+) -> tuple[Floats, Floats]:
+    """(central (n,), draws (n, n_draws)).
+
+    Shrinking, D = c D_flow + (1 - c) D_naive, moves the middle; the draws keep their distances from it, for what they do not
+    know of the start is not less by a convention, and get the error of the naive share on top.
     """
     nothing = np.full(settings.n_draws, math.nan)
-    rows = []
-    for name, holding in zip(names, found, strict=True):
-        if holding is None or holding.draws is None:
-            rows.append(nothing)
-        else:
-            rows.append(current_draws(name, holding, settings) if holding.pending else holding.draws)
+    rows = [
+        nothing if h is None or h.draws is None else current_draws(name, h, settings) if h.pending else h.draws
+        for name, h in zip(names, found, strict=True)
+    ]
     draws = np.array(rows).reshape(len(names), settings.n_draws)
-    _bound(draws, held)
-    return draws
-
-
-def _bound(draws: Floats, held: Floats) -> None:
     np.clip(draws, -held[:, None], held[:, None], out=draws)
+    central = draws.mean(axis=1)
+    if SideModel(settings.side_model) is SideModel.FLOW_SHRUNK:
+        naive = (1.0 - coverage) * naive_signs(SideModel(settings.naive_model), _types(found)) * held
+        pull = settings.naive_share * naive - (1.0 - coverage) * central
+        draws += pull[:, None] + np.outer(naive, settings.naive_share_sd * model(settings).naive_errors)
+        np.clip(draws, -held[:, None], held[:, None], out=draws)
+        central = central + pull
+    return central, draws
 
 
 def _total(found: list[Holding | None], held: Floats, coverage: Floats, starts: NDArray[np.int8]) -> Coverage:
