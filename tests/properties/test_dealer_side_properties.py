@@ -38,7 +38,7 @@ GAPS_S = st.sampled_from([0.0, 0.1, 3.0])
 @st.composite
 def tapes(draw: st.DrawFn) -> list[Any]:
     """Any trades and tickers of three options, in order of time; a ticker need not agree with the trades."""
-    records: list[Any] = [contract(name) for name in draw(st.sets(st.sampled_from(NAMES)))]
+    records: list[Any] = [contract(name) for name in sorted(draw(st.sets(st.sampled_from(NAMES))))]
     at, seqs = 0.0, dict.fromkeys(NAMES, 0)
     for event in draw(EVENTS):
         at += draw(GAPS_S)

@@ -250,6 +250,13 @@ def test_open_interest_of_a_row_is_as_old_as_its_quote():
     assert fold([*listed(), sold, row, fresh]).holdings[CALL].pending == []
 
 
+def test_one_time_of_the_future_does_not_stop_what_follows():
+    wrong = [interest(0.0, at=9e5), trade("sell", 1.0, at=8e5, seq=1)]
+    state = fold([*listed(), clock(1), *wrong, clock(10), interest(1.0, at=10)])
+    assert state.counters == {"clamped": 2, "class_screen": 1}
+    assert state.holdings[CALL].open_interest_coin == 1.0 and not state.holdings[CALL].pending
+
+
 # --- rule 3: constraints, expiry, roll, contract size ---
 
 

@@ -64,6 +64,9 @@ class SideSettings:
     oi_grace_ms: int = 2_000
     """So long a change of open interest waits for the trades that made it: channels are not in one another's order."""
 
+    clock_lead_ms: int = 2_000
+    """An event time is believed up to this far past log time, as the engine does."""
+
     sweep_levels: int = 3
     """At the third price of one order we stop calling it a small customer at the touch."""
     seed: Annotated[int, "seed"] = 0

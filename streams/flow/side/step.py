@@ -26,7 +26,7 @@ from schemas.names import parse
 
 from .settings import SideSettings
 from .settle import NS_PER_MS, take_open_interest, take_trade
-from .state import Contract, Holding, SideState
+from .state import NEVER, Contract, Holding, SideState
 
 ENDED = (InstrumentStatus.CLOSED, InstrumentStatus.SETTLED, InstrumentStatus.TERMINATED)
 
@@ -62,6 +62,15 @@ def advance(state: SideState, log_time_ns: int) -> SideState:
 def _remove(state: SideState, name: str) -> None:
     if state.holdings.pop(name, None) is not None:
         state.count("settled")
+
+
+def _bounded_ns(state: SideState, ts_ns: int, settings: SideSettings) -> int:
+    """An event time is believed up to a little past log time: a later one would make all that follows look old."""
+    latest_ns = state.log_time_ns + settings.clock_lead_ms * NS_PER_MS
+    if state.log_time_ns == NEVER or ts_ns <= latest_ns:
+        return ts_ns
+    state.count("clamped")
+    return latest_ns
 
 
 def _holding(state: SideState, name: str, ts_ns: int) -> Holding | None:
@@ -134,7 +143,10 @@ def _take_row(state: SideState, row: Greeks, settings: SideSettings) -> None:
 
 def _take_trade(state: SideState, trade: OptionTrade | TradeGreeks, settings: SideSettings) -> None:
     """A trade moves the position once; repeats, unknown sides and sizes that are none are counted and move nothing."""
-    holding = _holding(state, trade.instrument_name, trade.ts_event_ns)
+    ts_ns = _bounded_ns(state, trade.ts_event_ns, settings)
+    if ts_ns != trade.ts_event_ns:
+        trade = trade._replace(ts_event_ns=ts_ns)
+    holding = _holding(state, trade.instrument_name, ts_ns)
     if holding is not None:
         state.count(take_trade(trade.instrument_name, holding, trade, settings))
 
@@ -145,6 +157,7 @@ def _take_open_interest(state: SideState, name: str, held: float | None, as_of_n
     if not 0.0 <= held < math.inf:
         state.count("unreadable")
         return
+    as_of_ns = _bounded_ns(state, as_of_ns, settings)
     holding = _holding(state, name, as_of_ns)
     if holding is not None:
         take_open_interest(name, holding, held, as_of_ns, settings)
