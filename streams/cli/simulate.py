@@ -51,6 +51,9 @@ def _time_ns(text: str | None, option: str) -> int | None:
 @click.option("--seed", type=int, help="Seed of the market: the same seed and start give the same market.  [1]")
 @click.option("--rate", type=float, help="Option tickers per second.  [1000]")
 @click.option("--trade-rate", type=float, help="Trade events per second.  [3]")
+@click.option(
+    "--parties", "parties_seed", type=int, help="Seed of who makes, takes and closes; -1: the usual shares.  [-1]"
+)
 @click.option("--currencies", help="BTC, ETH or both, with a comma.  [BTC,ETH]")
 @click.option("--options", "n_options", type=int, help="Number of options to list.  [1500]")
 @click.option("--truth", type=click.Path(path_type=Path), help="File for the dealer's true book, JSON lines.")

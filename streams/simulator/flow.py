@@ -11,12 +11,8 @@ import numpy as np
 
 from . import black
 from .listing import UNDERLYINGS, Underlying, date_text, strike_text
+from .parties import KINDS
 from .state import FutureRow, MarketState, Position
-
-KINDS = ("screen", "block", "rfq", "combo", "liquidation", "future")
-KIND_SHARES = (0.60, 0.04, 0.05, 0.06, 0.03, 0.22)
-P_DEALER_MAKES, P_NO_DEALER = 0.85, 0.10  # of screen trades; in the rest the dealer is the taker
-P_CLOSE = 0.35  # of customers' trades close a position, where there is one
 
 
 class Trade(NamedTuple):
@@ -53,8 +49,9 @@ def book(position: Position, buyer: str, seller: str, amount: float, buyer_close
 def draw(state: MarketState, dt_s: float) -> list[Trade]:
     """The trades of one grid step, in the order in which they happen."""
     trades: list[Trade] = []
+    shares = state.parties.kind_shares
     for _ in range(int(state.rng.poisson(state.trade_rate * dt_s))):
-        kind = KINDS[int(state.rng.choice(len(KINDS), p=KIND_SHARES))]
+        kind = KINDS[int(state.rng.choice(len(KINDS), p=shares))]
         trades += _future_trade(state) if kind == "future" else _option_event(state, kind)
     return trades
 
@@ -119,14 +116,16 @@ def _option_event(state: MarketState, kind: str) -> list[Trade]:
 
 def _parties(state: MarketState, kind: str) -> tuple[str, str]:
     """(taker, maker).  An RFQ's requester is a customer and takes; a liquidated side is a customer."""
+    p = state.parties
     if kind in ("rfq", "combo"):
-        return "customer", "dealer"
+        is_plain = p.p_requester_takes == 1.0 or state.rng.random() < p.p_requester_takes
+        return ("customer", "dealer") if is_plain else ("dealer", "customer")
     x = state.rng.random()
     if kind == "block":
-        return ("customer", "dealer") if x < 0.5 else ("dealer", "customer")
-    if x < P_DEALER_MAKES:
+        return ("customer", "dealer") if x < p.p_block_customer_takes else ("dealer", "customer")
+    if x < p.p_dealer_makes:
         return "customer", "dealer"
-    return ("customer", "customer") if x < P_DEALER_MAKES + P_NO_DEALER else ("dealer", "customer")
+    return ("customer", "customer") if x < p.p_dealer_makes + p.p_no_dealer else ("dealer", "customer")
 
 
 def _combo(state: MarketState, rows: list[int], amount: float, side: str, taker: str, maker: str) -> list[Trade]:
@@ -253,7 +252,7 @@ def _option_trade(
 
 def _book_side(state: MarketState, name: str, side: str, taker: str, maker: str, amount: float) -> float:
     buyer, seller = (taker, maker) if side == "buy" else (maker, taker)
-    closes = state.rng.random(2) < P_CLOSE
+    closes = state.rng.random(2) < state.parties.p_close
     position = state.positions.setdefault(name, Position())
     return book(position, buyer, seller, amount, bool(closes[0]), bool(closes[1]))
 

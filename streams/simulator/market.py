@@ -12,6 +12,7 @@ import numpy as np
 
 from . import flow, lifecycle, quotes
 from .listing import NS, UNDERLYINGS
+from .parties import USUAL, Parties
 from .state import FIXING_INTERVAL_NS, GRID_NS, N_FIXINGS, Factor, MarketState, Series
 from .surface import Smile, atm_variance, bounded
 
@@ -70,6 +71,7 @@ def new_market(
     n_linear: int = 60,
     rate: float = 1_000.0,
     trade_rate: float = 3.0,
+    parties: Parties = USUAL,
 ) -> MarketState:
     """A market at ``start_ns`` with everything listed, quoted and held; ``rate`` in option tickers per second.
 
@@ -98,6 +100,7 @@ def new_market(
         trade_rate=trade_rate,
         factors=factors,
         underlyings=underlyings,
+        parties=parties,
         n_options_wanted=wanted,
     )
     _publish_indices(state)

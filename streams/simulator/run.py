@@ -11,6 +11,7 @@ from typing import Any
 from .faults import Faults
 from .listing import NS, next_expiry_ns
 from .market import new_market
+from .parties import USUAL, drawn
 from .playback import RecordingSource, open_recording
 from .server import Server, ServerSettings, listening
 from .settings import SimulatorSettings
@@ -37,6 +38,7 @@ def synthetic(settings: SimulatorSettings, truth: TruthFile | None = None) -> Sy
         n_linear=settings.n_linear,
         rate=settings.rate,
         trade_rate=settings.trade_rate,
+        parties=drawn(settings.parties_seed) if settings.parties_seed >= 0 else USUAL,
     )
     if truth is not None:
         truth.start(state)

@@ -23,6 +23,8 @@ class SimulatorSettings:
     """Option tickers of market time: the rate that the pipeline is measured at."""
     trade_rate: Annotated[float, "per second"] = 3.0
     """Trade events of market time."""
+    parties_seed: Annotated[int, "seed"] = -1
+    """Of who makes, who takes and who closes, drawn from ranges that nothing on the wire tells; -1: the usual shares."""
     currencies: tuple[str, ...] = ("BTC", "ETH")
     """BTC, ETH or both."""
     n_options: int = 1_500

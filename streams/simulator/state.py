@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .listing import UNDERLYINGS, Future, Option, Underlying
+from .parties import USUAL, Parties
 from .surface import Smile
 
 GRID_NS = 100_000_000  # the market moves every 100 ms, the interval of the venue's conflated channels
@@ -135,6 +136,7 @@ class MarketState:
     trade_rate: float  # trade events per second wanted
     factors: dict[str, Factor]  # by coin
     underlyings: list[Underlying]
+    parties: Parties = USUAL
     series: list[Series] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
     table: NDArray[Any] = field(default_factory=lambda: np.zeros(0, OPTION_COLUMNS))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from streams.simulator import flow, tickers
+from streams.simulator import flow, parties, tickers
 from streams.simulator.market import dealer_book, new_market, step
 from streams.simulator.state import Position
 from streams.simulator.truth import TruthFile
@@ -209,3 +209,30 @@ def test_nothing_on_the_wire_says_who_the_dealer_was(session):
     allowed |= {"tick_direction", "contracts", "trade_id", "liquidation", "block_trade_id", "block_trade_leg_count"}
     allowed |= {"block_rfq_id", "combo_id", "combo_trade_id", "legs"}
     assert set().union(*(trade.data.keys() for trade in trades)) <= allowed
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drawn_parties_are_probabilities_inside_their_ranges_and_the_same_for_a_seed(seed: int):
+    drawn = parties.drawn(seed)
+    assert drawn == parties.drawn(seed) != parties.drawn(seed + 1)
+    for name, (low, high) in parties.RANGES.items():
+        value = getattr(drawn, name)
+        assert low <= (value / (1 - drawn.p_dealer_makes) if name == "p_no_dealer" else value) <= high
+    assert sum(drawn.kind_shares) == pytest.approx(1.0, abs=1e-12)
+    assert drawn.kind_shares[parties.KINDS.index("block")] == drawn.block_share
+
+
+def test_parties_decide_who_the_dealer_is_and_how_much_is_blocks():
+    """All makers, no closers, a third blocks: each as told."""
+    all_made = parties.USUAL._replace(p_dealer_makes=1.0, p_no_dealer=0.0, p_close=0.0, block_share=1 / 3)
+    state = busy(parties=all_made)
+    interest, trades = sum(p.open_interest for p in state.positions.values()), []
+    for _ in range(100):
+        state, updates = step(state)
+        trades += updates.trades
+    screen = [t for t in trades if t.kind == "option" and not {"block_trade_id", "combo_id"} & t.data.keys()]
+    assert all(t.dealer_amount == (-1 if t.data["direction"] == "buy" else 1) * t.data["amount"] for t in screen)
+    assert sum(p.open_interest for p in state.positions.values()) > interest
+    blocks = {t.data["block_trade_id"] for t in trades if "block_trade_id" in t.data and "block_rfq_id" not in t.data}
+    n_events = 60.0 * 10  # 60 a second for 10 s; Poisson, thinned to a third: sd sqrt(200)
+    assert abs(len(blocks) - n_events / 3) < 5 * (n_events / 3) ** 0.5
