@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pricers._contract import constants, timing
+from pricers._contract import Timing, constants, timing
 from pricers._exp import fast_exp
+from pricers._fixings import UnitConstants
 from pricers._jit import inlined, kernel
 from pricers._lane_math import upper_tail
 from pricers._loadings import Floats
@@ -36,6 +37,7 @@ from pricers._scenario_options import (
 GAMMA, VANNA = 0, 1
 BEYOND = 37.0
 """Deviations at which the normal tail has underflowed."""
+MAX_STEPS = 100
 AT_ONCE = 32
 """Options whose rows stay in the first cache while every weighted sum takes them in."""
 
@@ -71,16 +73,21 @@ def sigma_at(options: Floats, i: int, level: float, log_ratio: float, smiles: Ta
 
 
 @kernel
-def begun_value(options: Floats, i: int, log_ratio: float, sigma: float, what: int) -> float:
-    """Gamma or vanna of an option with a fixing behind it."""
-    t = timing(options[NEXT_FIXING_S, i], options[INTERVAL_S, i], int(options[N_FIXINGS, i] - options[N_FIXED, i]))
+def begun_value(
+    options: Floats, i: int, log_ratio: float, sigma: float, what: int, t: Timing, unit: UnitConstants
+) -> float:
+    """Gamma or vanna of an option with a fixing behind it; ``t`` and ``unit`` of its fixings to come."""
     forward = options[FORWARD, i] * math.exp(log_ratio)
-    g = begun_greeks(
-        options, i, forward, sigma, options[N_FIXED, i], options[RUNNING_SUM, i], t, constants(t, 0.0)
-    )  # fmt: skip
+    g = begun_greeks(options, i, forward, sigma, options[N_FIXED, i], options[RUNNING_SUM, i], t, unit)
     if options[IS_COIN, i] == 0.0:
         return g.gamma if what == GAMMA else g.vanna
     return g.gamma - (g.delta - g.price / forward) / forward if what == GAMMA else g.vanna - g.vega / forward
+
+
+@kernel
+def timing_of(options: Floats, i: int) -> Timing:
+    """When the fixings to come of an option come."""
+    return timing(options[NEXT_FIXING_S, i], options[INTERVAL_S, i], int(options[N_FIXINGS, i] - options[N_FIXED, i]))
 
 
 @inlined
@@ -111,11 +118,13 @@ def profile_rows(options: Floats, ready: Prepared, log_ratios: Floats, what: int
     sigmas = np.empty(log_ratios.size)
     for i in range(options.shape[1]):
         if not ready.usable[i]:
-            out[i, :] = np.nan
+            for j in range(log_ratios.size):
+                out[i, j] = np.nan
             continue
         level, deviation, skew = ready.levels[i], ready.deviations[i], ready.skews[i]
         if smiles.sigmas.shape[0] == 0:
-            sigmas[:] = options[SIGMA, i]
+            for j in range(log_ratios.size):
+                sigmas[j] = options[SIGMA, i]
         else:
             e = smiles.smile_of[i]
             table, first, per_step = smiles.sigmas[e], smiles.firsts[e], smiles.per_steps[e]
@@ -141,36 +150,111 @@ def profile_rows(options: Floats, ready: Prepared, log_ratios: Floats, what: int
             add_coin_part(options, i, level, deviation, log_ratios, sigmas, what, out[i])
     for b in range(ready.begun.size):
         i = ready.begun[b]
+        t = timing_of(options, i)
+        unit = constants(t, 0.0)
         for j in range(log_ratios.size):
             sigma = sigma_at(options, i, ready.levels[i], log_ratios[j], smiles)
-            out[i, j] = begun_value(options, i, log_ratios[j], sigma, what)
+            out[i, j] = begun_value(options, i, log_ratios[j], sigma, what, t, unit)
 
 
 @kernel
 def gamma_sum(
     options: Floats, ready: Prepared, weights: Floats, log_ratio: float, smiles: Tables, room: Floats
 ) -> float:
-    """Sum of weight times gamma at one level, USD^-1 times the weights' unit; ``room`` (n,) to work in."""
+    """Sum of weight times gamma at one level, USD^-1 times the weights' unit; ``room`` (2, n) to work in."""
     n_options = weights.size
+    sigmas, terms = room[0], room[1]
+    if smiles.sigmas.shape[0] == 0:
+        for i in range(n_options):
+            sigmas[i] = options[SIGMA, i]
+    else:
+        for i in range(n_options):
+            sigmas[i] = sigma_at(options, i, ready.levels[i], log_ratio, smiles)
     for i in range(n_options):
-        sigma = sigma_at(options, i, ready.levels[i], log_ratio, smiles)
-        total = sigma * ready.deviations[i]
+        total = sigmas[i] * ready.deviations[i]
         d1 = (ready.levels[i] + log_ratio) / total + 0.5 * total
-        turn = 1.0 + ready.skews[i] * sigma * d1 * (3.0 - d1 * d1)
+        turn = 1.0 + ready.skews[i] * sigmas[i] * d1 * (3.0 - d1 * d1)
         scale = weights[i] * ONE_OVER_SQRT_TWO_PI / (options[FORWARD, i] * total)
-        room[i] = scale * turn * fast_exp(-0.5 * d1 * d1 - log_ratio)
+        terms[i] = scale * turn * fast_exp(-0.5 * d1 * d1 - log_ratio)
+    for i in range(n_options):
         if options[IS_COIN, i] != 0.0:
+            total = sigmas[i] * ready.deviations[i]
+            d2 = (ready.levels[i] + log_ratio) / total - 0.5 * total
             per_strike = options[STRIKE, i] / (options[FORWARD, i] * options[FORWARD, i])
-            room[i] -= weights[i] * per_strike * math.exp(-2.0 * log_ratio) * exercised(d1 - total, options[SIGN, i])
+            terms[i] -= weights[i] * per_strike * math.exp(-2.0 * log_ratio) * exercised(d2, options[SIGN, i])
+    key = (-1.0, -1.0)
+    t = timing(1.0, 0.0, 1)
+    unit = constants(t, 0.0)
     for b in range(ready.begun.size):
         i = ready.begun[b]
+        here = (options[NEXT_FIXING_S, i], options[N_FIXED, i])  # options of one series come together
+        if here != key:
+            key = here
+            t = timing_of(options, i)
+            unit = constants(t, 0.0)
         if weights[i] != 0.0:
-            sigma = sigma_at(options, i, ready.levels[i], log_ratio, smiles)
-            room[i] = weights[i] * begun_value(options, i, log_ratio, sigma, GAMMA)
+            terms[i] = weights[i] * begun_value(options, i, log_ratio, sigmas[i], GAMMA, t, unit)
     result = 0.0
     for i in range(n_options):
-        result += room[i]
+        result += terms[i]
     return result
+
+
+@kernel
+def gamma_root(
+    options: Floats, ready: Prepared, weights: Floats, bracket: Floats, smiles: Tables, tolerance: float, room: Floats
+) -> float:
+    """The log-ratio between two at which the sum of weight times gamma is 0, by Brent's method.
+
+    ``bracket``: the two log-ratios, and the sums there, of opposite signs. Interpolates through three points (inverse quadratic) or
+    two (secant); halves the bracket wherever that leaves its better part or does not shrink fast enough.
+    Reference: Brent, "Algorithms for Minimization without Derivatives" (1973), chapter 4.
+    """
+    a, b, fa, fb = bracket[0], bracket[1], bracket[2], bracket[3]
+    if abs(fa) < abs(fb):
+        a, b, fa, fb = b, a, fb, fa
+    c, fc = a, fa  # the best before b
+    last_move = abs(b - a)
+    was_halved = True
+    for _ in range(MAX_STEPS):
+        if fb == 0.0 or abs(b - a) <= tolerance:
+            break
+        if fc not in (fa, fb):
+            s = (
+                a * fb * fc / ((fa - fb) * (fa - fc))
+                + b * fa * fc / ((fb - fa) * (fb - fc))
+                + c * fa * fb / ((fc - fa) * (fc - fb))
+            )
+        else:
+            s = b - fb * (b - a) / (fb - fa)
+        edge = 0.25 * (3.0 * a + b)
+        is_inside = min(edge, b) < s < max(edge, b)
+        limit = abs(b - c) if was_halved else last_move
+        was_halved = not is_inside or abs(s - b) >= 0.5 * limit
+        if was_halved:
+            s = 0.5 * (a + b)
+        elif abs(s - b) < 0.5 * tolerance:
+            s = b + math.copysign(0.5 * tolerance, a - b)
+        last_move = abs(b - c)
+        fs = gamma_sum(options, ready, weights, s, smiles, room)
+        c, fc = b, fb
+        if (fs > 0.0) == (fb > 0.0):
+            b, fb = s, fs
+        else:
+            a, fa = b, fb
+            b, fb = s, fs
+        if abs(fa) < abs(fb):
+            a, b, fa, fb = b, a, fb, fa
+    return b
+
+
+@kernel
+def single_rows(rows: Floats, least: float, out: Any) -> None:
+    """``rows`` in float32, 0 below ``least`` in magnitude: numbers that float32 holds with fewer digits are slow."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            value = rows[i, j]
+            out[i, j] = np.float32(0.0 if abs(value) < least else value)
 
 
 @kernel

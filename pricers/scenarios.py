@@ -28,7 +28,16 @@ from pricers._scenario_options import (
     RUNNING_SUM,
     prepared,
 )
-from pricers._scenario_profile import GAMMA, VANNA, Tables, gamma_sum, profile_rows, weighted_rows
+from pricers._scenario_profile import (
+    GAMMA,
+    VANNA,
+    Tables,
+    gamma_root,
+    gamma_sum,
+    profile_rows,
+    single_rows,
+    weighted_rows,
+)
 from pricers._scenario_zeros import nearest_zeros as _nearest_zeros
 from pricers._scenario_zeros import sign_changes as _sign_changes
 
@@ -45,12 +54,15 @@ __all__ = [
     "sign_changes",
     "smile_tables",
     "vanna_profile",
+    "warm_up",
     "weighted_sums",
     "weighted_sums_single",
 ]
 
 Array = npt.NDArray[np.float64]
 
+SINGLE_LEAST = 1e-30
+"""A gamma of 1e-5 in the tail where its density is 1e-25 of the peak; float32 loses digits, and time, below 1e-38."""
 N_NODES = 512
 """Nodes of a smile's table: over a range of 2 in ln(K/F) a distance of 0.004, less than strikes are apart."""
 NO_SMILES = Tables(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))
@@ -150,11 +162,25 @@ class GammaSum:
     def __init__(self, options: Array, smiles: Tables = NO_SMILES) -> None:
         self._options, self._smiles = options, smiles
         self._ready = prepared(options)
-        self._room = np.empty(options.shape[1])
+        self._room = np.empty((2, options.shape[1]))
 
     def at(self, weights: Array, ratio: float) -> float:
         """The sum at a ratio; weights (n,), 0 for an option that makes no sense."""
         return gamma_sum(self._options, self._ready, weights, math.log(ratio), self._smiles, self._room)
+
+    def root(
+        self, weights: Array, ratios: tuple[float, float], sums: tuple[float, float], tolerance: float = 1e-6
+    ) -> float:
+        """The ratio between two at which the sum is 0, by Brent's method, to ``tolerance`` of it.
+
+        Raises
+        ------
+        ValueError : ``sums``, the function's values at the two, have not opposite signs.
+        """
+        if not min(sums) < 0.0 < max(sums):
+            raise ValueError(f"sums {sums} at ratios {ratios}: want one below 0 and one above")
+        bracket = np.array([math.log(ratios[0]), math.log(ratios[1]), *sums])
+        return math.exp(gamma_root(self._options, self._ready, weights, bracket, self._smiles, tolerance, self._room))
 
 
 def weighted_sums(weights: npt.ArrayLike, rows: npt.ArrayLike) -> Array:
@@ -165,9 +191,11 @@ def weighted_sums(weights: npt.ArrayLike, rows: npt.ArrayLike) -> Array:
     return out
 
 
-def weighted_sums_single(weights: npt.ArrayLike, rows: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """The same in float32: twice as fast, and a sum of 1 500 good to 1e-6 of its gross."""
-    w, r = np.ascontiguousarray(weights, dtype=np.float32), np.ascontiguousarray(rows, dtype=np.float32)
+def weighted_sums_single(weights: npt.ArrayLike, rows: Array) -> npt.NDArray[np.float32]:
+    """The same in float32: twice as fast, and a sum of 1 500 good to 1e-6 of its gross; rows below ``SINGLE_LEAST`` count as 0."""
+    w = np.ascontiguousarray(weights, dtype=np.float32)
+    r = np.empty(rows.shape, dtype=np.float32)
+    single_rows(rows, SINGLE_LEAST, r)
     out = np.empty((w.shape[0], r.shape[1]), dtype=np.float32)
     weighted_rows(w, r, out)
     return out
@@ -212,3 +240,23 @@ def deltas_after(options: Array, horizon_s: float) -> Array:
     out = np.empty(options.shape[1])
     _deltas_after(options, float(horizon_s), out)
     return out
+
+
+def warm_up() -> None:
+    """Compile (or load from cache) every kernel of this module, so that the first second of a flow is as fast as the next."""
+    options = option_columns(
+        forward=1.0, strike=[1.0, 1.1], sigma=0.5, option_sign=1, next_fixing_s=[3_600.0, 2.0], interval_s=4.0,
+        n_fixings=450, n_fixed=[0, 10], running_sum=[0.0, 10.0], is_inverse=True,
+    )  # fmt: skip
+    smiles = smile_tables([0.0, 0.1], [0.5, 0.5], [0, 0])
+    rows = gamma_profile(options, [0.9, 1.0], smiles)
+    vanna_profile(options, [1.0])
+    both = GammaSum(options, smiles)
+    both.at(np.ones(2), 1.0)
+    both.root(np.array([1.0, -1.0]), (0.9, 1.1), (1.0, -1.0))
+    sums = weighted_sums(np.ones((1, 2)), rows)
+    single = weighted_sums_single(np.ones((1, 2)), rows)
+    sign_changes(sums[0])
+    nearest_zeros(np.array([0.9, 1.0]), single, 1.0)
+    delta_ladder(options, np.ones(2), [1.0], [0.0], [0.0])
+    deltas_after(options, 60.0)

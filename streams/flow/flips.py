@@ -2,18 +2,19 @@
 
     G(x) = sum D m gamma(F x/S, sigma(x)) x² · 0.01,     USD per 1 %, on S · [0.70, 1.30] and every strike in it
 
-Each bracket is refined by Brent's method.  ``primary`` is the zero nearest to the index.  The band comes from the same search on every
-draw of the positions, between levels by linear interpolation.  Whole-book, ex-next-expiry and 0-7 d variants are sums of the same rows.
+Each bracket is refined by Brent's method (pricers.scenarios).  ``primary`` is the zero nearest to the index.  The band comes from the
+same search on every draw of the positions, between levels by linear interpolation.  Whole-book, ex-next-expiry and 0-7 d variants are
+sums of the same rows.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from pricers import scenarios
 from streams.flow.book import Array, Book
@@ -163,23 +164,22 @@ def _profiles(
     to_usd = (ratios * book.index_price) ** 2 * PER_PCT
     levels = ratios * book.index_price
     n_draws = it.draws_coin.shape[0] if with_bands else 0
-    # options that are in the same variants
-    codes = sum(members[variant].astype(np.int64) << bit for bit, variant in enumerate(members))
     point = {variant: np.zeros(ratios.size) for variant in members}
     drawn = {variant: np.zeros((n_draws, ratios.size), dtype=np.float32) for variant in members}
-    for code in np.unique(codes):
-        group = np.flatnonzero(codes == code)
-        rows = gamma[group]
-        sums = scenarios.weighted_sums(it.position_coin[None, group], rows)[0]
-        draws = None
-        if n_draws:
-            draws = scenarios.weighted_sums_single(it.draws_coin[:, group], rows * to_usd)
+    # options are ordered by expiry, so those that are in the same variants come together
+    codes = sum(members[variant].astype(np.int64) << bit for bit, variant in enumerate(members))
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)) if ratios.size and gamma.size else []
+    for begin, end in pairwise(bounds):
+        group = slice(int(begin), int(end))
+        sums = scenarios.weighted_sums(it.position_coin[None, group], gamma[group])[0]
+        draws = scenarios.weighted_sums_single(it.draws_coin[:, group], gamma[group]) if n_draws else None
         for bit, variant in enumerate(members):
-            if code >> bit & 1:
-                point[variant] += sums * to_usd
+            if codes[begin] >> bit & 1:
+                point[variant] += sums
                 if draws is not None:
                     drawn[variant] += draws
-    return {variant: Profile(levels, point[variant], drawn[variant]) for variant in members}
+    single = to_usd.astype(np.float32)
+    return {variant: Profile(levels, point[variant] * to_usd, drawn[variant] * single) for variant in members}
 
 
 def _flips(
@@ -194,7 +194,10 @@ def _flips(
     s = book.index_price
     found = []
     for left, right in scenarios.sign_changes(profile.gamma_usd, settings.lobe_share):
-        level = _refined(sums, weights, profile.levels_usd[[left, right]] / s, settings.flip_tolerance_ratio) * s
+        low, high = float(profile.levels_usd[left]) / s, float(profile.levels_usd[right]) / s
+        # G over the square of the level: the sum itself, whose values at the ends are known
+        ends = float(profile.gamma_usd[left]) / low**2, float(profile.gamma_usd[right]) / high**2
+        level = s * sums.root(weights, (low, high), ends, settings.flip_tolerance_ratio)
         found.append(Flip(level, bool(profile.gamma_usd[right] > 0.0)))
     primary = min(found, key=lambda flip: (abs(flip.level_usd - s), flip.level_usd), default=None)
     n_draws = profile.draws_usd.shape[0]
@@ -211,15 +214,6 @@ def _flips(
         sums.at(weights, 1.0) * s * s * PER_PCT if weights.size else None,
         coverage,
     )
-
-
-def _refined(sums: scenarios.GammaSum, weights: Array, ratios: Array, tolerance: float) -> float:
-    """Brent's zero between two levels; where rounding has taken the change of sign away, the nearer end is it."""
-    low, high = float(ratios[0]), float(ratios[1])
-    at_low, at_high = sums.at(weights, low), sums.at(weights, high)
-    if at_low == 0.0 or at_high == 0.0 or (at_low > 0.0) == (at_high > 0.0):
-        return low if abs(at_low) < abs(at_high) else high
-    return float(brentq(lambda ratio: sums.at(weights, ratio), low, high, xtol=tolerance, rtol=1e-15))
 
 
 def _status(gamma: Array, found: list[Flip], coverage: Coverage, settings: FlowSettings) -> FlipStatus:

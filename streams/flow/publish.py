@@ -72,7 +72,7 @@ class Publication(NamedTuple):
     twin_exposures: Exposures
     twin_one_pct: OnePct
     twin_flips: FlipSet
-    """Without bands."""
+    """Sticky strike alone, without bands."""
     levels: Levels
     """As published: frozen before an expiry."""
     live_levels: Levels
@@ -138,7 +138,7 @@ def publish(
         one_pct=one_pct(book, ours, settings),
         twin_exposures=theirs,
         twin_one_pct=one_pct(book, theirs, settings, twin),
-        twin_flips=flip_set(book, settings, twin, with_bands=False),
+        twin_flips=flip_set(book, settings, twin, with_bands=False, rules=(SmileRule.STICKY_STRIKE,)),
         levels=levels,
         live_levels=live,
         is_frozen=frozen.expiry_ns is not None,

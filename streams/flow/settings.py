@@ -47,8 +47,8 @@ class FlowSettings:
     """... to here, of the index."""
     profile_step_ratio: float = 0.0025
     """Distance of its levels; every strike in between is one more.  No band of a flip is narrower than this."""
-    flip_tolerance_ratio: float = 1e-9
-    """A flip is refined to this, of the index: a thousandth of the 1e-6 that it is read to, for one more step of Brent's."""
+    flip_tolerance_ratio: float = 1e-6
+    """A flip is refined to this, of the index: 0.1 USD at 100 000."""
     lobe_share: Annotated[float, "fraction of the profile's largest"] = 1e-6
     """Between two flips the profile must reach this, else both are the rounding of a tail that is empty."""
     smile_gap_pct: float = 0.5

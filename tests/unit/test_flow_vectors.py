@@ -15,7 +15,7 @@ from streams.flow.settings import FlowSettings, GreeksSource
 from streams.flow.walls import max_pain
 from tests.flow_world import DAY_S, book_of_legs, call, put
 
-EUROPEAN = FlowSettings(greeks_source=GreeksSource.EUROPEAN)
+EUROPEAN = FlowSettings(greeks_source=GreeksSource.EUROPEAN, flip_tolerance_ratio=1e-9)
 TWO_LEGS = [call(100, 110_000.0), put(-100, 90_000.0)]
 
 

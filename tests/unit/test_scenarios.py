@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from pricers import _scenario_options, _scenario_zeros, scenarios, value_options
 
@@ -103,6 +104,26 @@ def test_a_sum_of_gammas_is_the_sum_of_the_profile() -> None:
         for j in (0, 20, 33):
             want = math.fsum(weights * rows[:, j])
             assert sums.at(weights, float(RATIOS[j])) == pytest.approx(want, rel=1e-12, abs=1e-15 * rows.max())
+
+
+def test_roots_are_those_of_scipys_brent() -> None:
+    """Brent's method against scipy's, over many brackets of a sum that wiggles, to the tolerance asked for and in few steps."""
+    given_ = inputs(900.0, 225, 0.5)
+    columns = scenarios.option_columns(**given_, is_inverse=True)
+    sums = scenarios.GammaSum(columns)
+    weights = np.cos(2.2 * np.arange(61.0))
+    grid = np.linspace(0.98, 1.02, 41)
+    values = [sums.at(weights, float(ratio)) for ratio in grid]
+    pairs = scenarios.sign_changes(np.array(values))
+    assert len(pairs) >= 5
+    for left, right in pairs:
+        low, high = float(grid[left]), float(grid[right])
+        want = brentq(lambda ratio: sums.at(weights, ratio), low, high, xtol=1e-14)
+        for tolerance in (1e-6, 1e-12):
+            got = sums.root(weights, (low, high), (values[left], values[right]), tolerance)
+            assert abs(got - want) <= tolerance
+    with pytest.raises(ValueError, match="want one below 0"):
+        sums.root(weights, (0.99, 1.01), (1.0, 2.0))
 
 
 def test_weighted_sums_are_the_matrix_product() -> None:
