@@ -80,8 +80,8 @@ def begun_value(
     forward = options[FORWARD, i] * math.exp(log_ratio)
     g = begun_greeks(options, i, forward, sigma, options[N_FIXED, i], options[RUNNING_SUM, i], t, unit)
     if options[IS_COIN, i] == 0.0:
-        return g.gamma if what == GAMMA else g.vanna
-    return g.gamma - (g.delta - g.price / forward) / forward if what == GAMMA else g.vanna - g.vega / forward
+        return float(g.gamma if what == GAMMA else g.vanna)
+    return float(g.gamma - (g.delta - g.price / forward) / forward if what == GAMMA else g.vanna - g.vega / forward)
 
 
 @kernel
@@ -245,7 +245,7 @@ def gamma_root(
             b, fb = s, fs
         if abs(fa) < abs(fb):
             a, b, fa, fb = b, a, fb, fa
-    return b
+    return float(b)
 
 
 @kernel

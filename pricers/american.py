@@ -128,4 +128,4 @@ def value_american(
     american_batch(
         inputs.reshape(len(arrays), size), nodes, work(N_NODES), panel, np.empty((N_CURVES, N_NODES)), answers, status
     )
-    return AmericanValuation(*(row.reshape(shape) for row in answers), status.reshape(shape))
+    return AmericanValuation._make([*(row.reshape(shape) for row in answers), status.reshape(shape)])

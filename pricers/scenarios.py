@@ -196,7 +196,7 @@ def weighted_sums_single(weights: npt.ArrayLike, rows: Array) -> npt.NDArray[np.
     w = np.ascontiguousarray(weights, dtype=np.float32)
     r = np.empty(rows.shape, dtype=np.float32)
     single_rows(rows, SINGLE_LEAST, r)
-    out = np.empty((w.shape[0], r.shape[1]), dtype=np.float32)
+    out = np.empty((len(w), rows.shape[1]), dtype=np.float32)
     weighted_rows(w, r, out)
     return out
 

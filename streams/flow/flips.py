@@ -167,10 +167,12 @@ def _profiles(
     point = {variant: np.zeros(ratios.size) for variant in members}
     drawn = {variant: np.zeros((n_draws, ratios.size), dtype=np.float32) for variant in members}
     # options are ordered by expiry, so those that are in the same variants come together
-    codes = sum(members[variant].astype(np.int64) << bit for bit, variant in enumerate(members))
-    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)) if ratios.size and gamma.size else []
+    codes = np.sum([members[variant].astype(np.int64) << bit for bit, variant in enumerate(members)], axis=0)
+    bounds: list[int] = []
+    if ratios.size and gamma.size:
+        bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)).tolist()
     for begin, end in pairwise(bounds):
-        group = slice(int(begin), int(end))
+        group = slice(begin, end)
         sums = scenarios.weighted_sums(it.position_coin[None, group], gamma[group])[0]
         draws = scenarios.weighted_sums_single(it.draws_coin[:, group], gamma[group]) if n_draws else None
         for bit, variant in enumerate(members):
