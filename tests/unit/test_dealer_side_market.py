@@ -1,6 +1,6 @@
 """The dealer side on two small synthetic markets whose true book is known (K1, K2): the short form of tests.dealer_side.
 
-The long form (``python -m tests.dealer_side``) has twenty markets; what it found is in its page.  Here every bound is what a
+The long form (``python -m tests.dealer_side``) has twenty markets.  Here every bound is what a
 calibrated side would miss once in ten thousand runs of other seeds; the seeds are fixed, so a run tells a change of the code.
 """
 
