@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,12 @@ class Connection:
             for task in (sender, self._heartbeat):
                 if task is not None:
                     task.cancel()
+
+    async def has_read(self, within_s: float) -> None:
+        """Until the client has read what was sent so far: it answers a ping behind it.  Not after its end, nor for longer."""
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            pong = await self._websocket.ping()
+            await asyncio.wait_for(pong, within_s)
 
     def enqueue(self, frames: list[bytes]) -> None:
         """Queue frames; the caller of a source that must not drop waits for ``room`` first."""

@@ -74,7 +74,9 @@ async def _serve(source: Source, server: Server, settings: SimulatorSettings, st
     summary: dict[str, Any] = {"is_complete": False}
     if run.done():
         summary = run.result()
-        await server.drained()
+        drained = asyncio.create_task(server.drained())
+        await asyncio.wait({drained, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        drained.cancel()
         await asyncio.wait({stopped}, timeout=settings.linger_s)
         server.close_all(1000, "end of recording")
     for task in (run, stopped):

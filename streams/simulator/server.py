@@ -18,6 +18,8 @@ from .faults import Faults
 from .source import Source
 
 PATH = "/ws/api/v2"
+READ_WITHIN_S = 300.0
+"""A client that has not read a recording's last frame by then never will."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,13 @@ class Server:
                 await connection.room.wait()
 
     async def drained(self) -> None:
-        """Until every client has been sent all that was queued for it."""
+        """Until every client has been sent all that was queued for it, and has read it.
+
+        What is sent lies in sockets: megabytes, of which a client under pressure takes minutes, and which are lost when we end.
+        """
         while any(connection.n_queued for connection in self._connections):
             await asyncio.sleep(0.01)
+        await asyncio.gather(*(connection.has_read(READ_WITHIN_S) for connection in list(self._connections)))
 
     # --- connections
 

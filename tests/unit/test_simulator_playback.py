@@ -218,6 +218,20 @@ async def test_instruments_are_listed_from_the_start_and_leave_at_expiry():
         assert index["index_price"] == 30_490.0
 
 
+async def test_a_slow_client_has_read_the_last_frame_before_the_venue_may_end():
+    """What was sent lies in sockets, megabytes of it; whoever waits only for its queue cuts a slow client's recording short."""
+    source = source_of(frames(6_000))
+    async with playing(source, queue_limit=10**6) as (server, task), client_of(server) as websocket:
+        names = (EXPIRING, LASTING, LATE)
+        await ask(websocket, "public/subscribe", channels=[f"ticker.{name}.100ms" for name in names])
+        await asyncio.wait_for(task, 20)
+        drained = asyncio.create_task(server.drained())
+        assert not (await asyncio.wait({drained}, timeout=0.5))[0], "nothing of it has been read"
+        found = await read_until(websocket, f"ticker.{LATE}.100ms")
+        assert len(found) > 5_000
+        await asyncio.wait_for(drained, 5)
+
+
 async def test_the_clock_goes_on_to_the_end_that_was_asked_for():
     before = [f for f in frames() if f.recv_ns < EXPIRY_NS - 10 * 10**9]
     source = source_of(before, is_waiting=False, end_ns=EXPIRY_NS + 600 * 10**9)
