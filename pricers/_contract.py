@@ -105,6 +105,15 @@ def constants(t: Timing, carry: float) -> UnitConstants:
 
 
 @kernel
+def single_constants(time: float, carry: float) -> UnitConstants:
+    """Unit constants of a single fixing: the lognormal itself."""
+    growth = math.exp(carry * time) if carry != 0.0 else 1.0
+    return UnitConstants(
+        time, math.sqrt(time), 0.0, 0.0, 0.0, 0.0, 0.0, time, 0.0, 0.0, 0.0, time, time, growth, 1.0, carry
+    )
+
+
+@kernel
 def split(
     forward: float, strike: float, n_fixings: float, running_sum: float, rate: float, n_due: int, unit: UnitConstants
 ) -> Split:

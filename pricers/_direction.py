@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from pricers._fixings import UnitConstants
 from pricers._jit import kernel
+from pricers._lane_math import twice_atanh
 
+SMALL_BEND = 0.25  # up to here the series of _lane_math is the logarithm
 FARTHEST = 38.0  # normal densities underflow beyond: nothing is left to price
 
 
@@ -146,15 +148,26 @@ def share_direction(sigma: float, unit: UnitConstants) -> Direction:
 
 
 @kernel
+def log_of(bend: float) -> float:
+    """ln(1 + bend)."""
+    if abs(bend) < SMALL_BEND:
+        return twice_atanh(bend / (2.0 + bend))
+    return math.log1p(bend)
+
+
+@kernel
 def boundary_at(log_k: float, d: Direction) -> float:
-    """x with ln M = log_k: the lognormal root and two Newton steps (the second leaves less than rounding in range)."""
-    level = log_k - d.drift
-    x = level / d.a - 0.5 * d.a
-    for _ in range(2):
-        q = 1.0 + value_at(d.q, x)
-        miss = d.a * x + 0.5 * d.a * d.a + math.log1p(value_at(d.q, x)) - level
-        x -= miss / (d.a + slope_at(d.q, x) / q)
-    return x
+    """x with ln M = log_k: from the lognormal root a Halley step on Q(x) exp(a (x - root)) = 1 and a Newton step on its logarithm.
+
+    The second leaves less than rounding in range.
+    """
+    root = (log_k - d.drift) / d.a - 0.5 * d.a
+    miss = value_at(d.q, root)
+    rise = d.a + slope_at(d.q, root)
+    turn = curvature_at(d.q, root) - d.a * d.a
+    x = root - 2.0 * miss * rise / (2.0 * rise * rise - miss * turn)
+    bend = value_at(d.q, x)
+    return x - (d.a * (x - root) + log_of(bend)) / (d.a + slope_at(d.q, x) / (1.0 + bend))
 
 
 @kernel

@@ -182,22 +182,6 @@ def intrinsic(c: Split, sign: float, is_inverse: bool) -> float:
 
 
 @kernel
-def root(quote: float, m: Model, start: float, total_max: float, tolerance: float) -> Root:
-    """Solve the option's price for sigma. ``quote`` in units of discounted weight times forward, within its bounds.
-
-    The root of the deterministic value, polished with draws where the engine wants them: they move it by their error, which
-    one or two steps repair. A cap that is reached is the draws' to confirm.
-    """
-    plain = Model(m.c, m.sign, m.t, m.unit, m.is_inverse, m.engine, False, m.desk)
-    r = search(quote, plain, start, total_max, tolerance)
-    at = total_max / m.unit.deviation if r.code == CAPPED else r.sigma
-    if not is_drawn(at, m.unit, m.engine, m.is_inverse):
-        return r
-    polished = search(quote, m, at, total_max, tolerance)
-    return Root(polished.sigma, polished.code, r.n_steps + polished.n_steps, polished.vega, polished.value)
-
-
-@kernel
 def search(quote: float, m: Model, start: float, total_max: float, tolerance: float) -> Root:
     """One search with one model.
 

@@ -32,13 +32,14 @@ from pricers._direction import (
     boundary,
     share_direction,
 )
+from pricers._early import early_half, early_whole
 from pricers._exp import fast_exp
 from pricers._fixings import UnitConstants
-from pricers._jit import kernel
-from pricers._linear import Residual, residual
+from pricers._jit import constant, kernel
+from pricers._linear import Residual, Shape, residual
 from pricers._loadings import Floats
 from pricers._normal import ONE_OVER_SQRT_TWO_PI, density
-from pricers._wide import WIDEST, as_constants, is_endless, matched, wide_direction, width
+from pricers._wide import IN_RANGE, WIDEST, as_constants, is_endless, matched, wide_direction, width
 
 N_NODES = 24
 REACH = 9.0  # deviations beyond the peak where a normal density has no weight left: exp(-81/2) = 3e-18
@@ -49,7 +50,9 @@ LEGENDRE_W = 0.5 * _legendre_w
 HERMITE_X, _hermite_w = np.polynomial.hermite_e.hermegauss(N_NODES)
 HERMITE_W = _hermite_w / math.sqrt(2.0 * math.pi)
 N_ROWS = 15
-XI, WEIGHT, J, V3, V4, V14, K12, K02, K13, K03, K14, S2, S13, S03, SS = (row * N_NODES for row in range(N_ROWS))
+XI, WEIGHT, J, V3, V4, V14, K12, K02, K13, K03, K14, S2, S13, S03, SS = (
+    constant(row * N_NODES) for row in range(N_ROWS)
+)
 """Of the nodes' numbers: rows at constant distance in one array, so that the compiler sees that they do not overlap."""
 
 
@@ -302,8 +305,23 @@ def direction_of(sigma: float, unit: UnitConstants) -> tuple[Direction, UnitCons
     """The share measure's direction, or the matched lognormal where the closed form has left its range."""
     if width(sigma, unit) <= WIDEST:
         return share_direction(sigma, unit), unit
-    m = matched(sigma, unit, unit.carry, True)
+    m = matched(sigma, unit, unit.carry, 1.0)
     return wide_direction(m), as_constants(unit, m.deviation)
+
+
+@kernel
+def endless_whole(c: Split) -> InverseShape:
+    """The limit of E[1 - K/A] for infinite volatility: observed fixings bound 1/A."""
+    k = c.strike if c.past == 0.0 else 0.0
+    return InverseShape(1.0 - k, -k, 0.0, 0.0, 0.0, 0.0, -k, 0.0, 0.0, 0.0)
+
+
+@kernel
+def of_strike(f: Shape) -> InverseShape:
+    """A shape on which the forward acts through the strike ratio alone."""
+    return InverseShape(
+        f.f, f.k1, f.k2, f.sigma1, f.k1_sigma1, f.sigma2, f.k1, f.k2, f.k1 + f.k2, 2.0 * f.k2 + f.k3
+    )  # fmt: skip
 
 
 @kernel
@@ -315,8 +333,11 @@ def inverse_sides(
         k = c.strike if c.past == 0.0 else 0.0  # observed fixings bound 1/A, and a put is worth nothing
         one = InverseShape(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         put = InverseShape(k, k, 0.0, 0.0, 0.0, 0.0, k, 0.0, 0.0, 0.0)
-        whole = InverseShape(1.0 - k, -k, 0.0, 0.0, 0.0, 0.0, -k, 0.0, 0.0, 0.0)
-        return (one if side > 0.0 else put), whole
+        return (one if side > 0.0 else put), endless_whole(c)
+    if c.past == 0.0 and width(sigma, unit) <= IN_RANGE:
+        d = share_direction(sigma, unit)
+        early = of_strike(early_half(c.strike, side, sigma, unit, d))
+        return early, (of_strike(early_whole(c.strike, sigma, unit, d)) if is_whole else early)
     d, unit_here = direction_of(sigma, unit)
     half = half_line(c, side, d, sigma, unit_here)
     return half, (whole_line(c, d, sigma, unit_here) if is_whole else half)
@@ -329,7 +350,7 @@ def inverse_shape(c: Split, sign: float, sigma: float, unit: UnitConstants) -> I
         if sign < 0.0:
             return nothing()
         if is_endless(sigma, unit):
-            return inverse_sides(c, 1.0, True, sigma, unit)[1]
+            return endless_whole(c)
         d, unit_here = direction_of(sigma, unit)
         return whole_line(c, d, sigma, unit_here)
     side = 1.0 if c.strike >= 1.0 else -1.0

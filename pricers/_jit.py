@@ -13,11 +13,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 from pricers.source import package_folder, source_hash
 
 if not getattr(numba.config, "CACHE_DIR", ""):
     setattr(numba.config, "CACHE_DIR", str(package_folder() / "__pycache__" / source_hash()))  # noqa: B010 (numba makes its settings at run time)
+
+constant = cast(Callable[[int], int], np.int64)
+"""An integer of a module that is passed to kernels: a plain one is a type of its own to numba, and the callee compiled for each."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -13,9 +13,11 @@ import math
 from typing import NamedTuple
 
 from pricers._direction import FARTHEST, Boundary, Direction, boundary, pricing_direction
+from pricers._exp import fast_exp
 from pricers._fixings import UnitConstants
 from pricers._jit import kernel
-from pricers._normal import density, distribution
+from pricers._lane_math import upper_tail
+from pricers._normal import ONE_OVER_SQRT_TWO_PI
 from pricers._wide import ENDLESS, WIDEST, as_constants, matched, width
 
 
@@ -59,7 +61,7 @@ def hermite_primitive(d: Direction, x: float) -> float:
 def residual(b: Boundary, sigma: float, a1: float, a2: float) -> Residual:
     """What the variance left by the direction adds at the boundary, and its derivatives."""
     x = b.x
-    scale = sigma * sigma * sigma * density(x)
+    scale = sigma * sigma * sigma * ONE_OVER_SQRT_TWO_PI * fast_exp(-0.5 * x * x)
     # e_n(x): phi(x) e_n is the n-th derivative of phi(x) (A1 x² + A2).
     e0 = a1 * x * x + a2
     e1 = -a1 * x * x * x + (2.0 * a1 - a2) * x
@@ -115,9 +117,9 @@ def narrow_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Sh
     if is_far(log_k, d):
         return far_shape(k, sign, log_k < 0.0)
     b = boundary(log_k, d)
-    phi_x = density(b.x)
-    tail_z = distribution(-sign * b.z)
-    main = sign * (distribution(-sign * b.x) - k * tail_z) + phi_x * hermite_primitive(d, b.x)
+    phi_x = ONE_OVER_SQRT_TWO_PI * fast_exp(-0.5 * b.x * b.x)
+    tail_z = upper_tail(sign * b.z)
+    main = sign * (upper_tail(sign * b.x) - k * tail_z) + phi_x * hermite_primitive(d, b.x)
     # phi(z) k = phi(x) Q: the density of ln M at the boundary is phi(z) / slope.
     weight = phi_x * b.q
     bend = b.slope1 / b.slope
@@ -144,7 +146,7 @@ def wide_shape(k: float, sign: float, sigma: float, unit: UnitConstants) -> Shap
     """One lognormal of the average's own moments (pricers._wide)."""
     if sigma * sigma * unit.last_time > ENDLESS:
         return Shape(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0) if sign > 0.0 else Shape(k, k, 0.0, 0.0, 0.0, 0.0, 0.0)
-    m = matched(sigma, unit, unit.carry, False)
+    m = matched(sigma, unit, unit.carry, 0.0)
     f = narrow_shape(k, sign, 1.0, as_constants(unit, m.deviation))
     # From sigma 1 and deviation s to the derivative to s, and on to sigma.
     chain = m.deviation1 / m.deviation

@@ -19,14 +19,14 @@ import numpy as np
 from pricers._contract import Timing
 from pricers._frame import ALL_UP_TO, FEW_NODES, MAX_NODES, N_ROWS, Frame, frame
 from pricers._gap import Scratch, project, scratch
-from pricers._jit import kernel
+from pricers._jit import constant, kernel
 from pricers._loadings import Floats
 from pricers._normal import density
 from pricers._points import Points
 
 USUAL_UP_TO = 0.025
 MORE_UP_TO = 0.1
-MANY_NODES = 16
+MANY_NODES = constant(16)
 FEW_DIMENSIONS = 4  # FEW_NODES integrate the products of so many loadings exactly
 REST_PART = 0.25
 ROUNDING = 2.3e-16  # of one plus the strike ratio

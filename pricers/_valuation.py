@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pricers._contract import Split, Timing, constants, is_sane, split, timing
+from pricers._contract import Split, Timing, constants, is_sane, single_constants, split, timing
 from pricers._fixings import UnitConstants
 from pricers._inverse import InverseShape, inverse_shape, settled_shape
 from pricers._jit import kernel
@@ -257,7 +257,8 @@ def value_batch(inputs: Floats, payoff: int, engine: int, draws: Draws, values: 
             t = timing(next_fixing_s[i], interval_s[i], int(n - n_fixed[i]))
             if engine == EUROPEAN:
                 t = european_timing(t)
-            unit = constants(t, carry[i])
+            is_single = engine == EUROPEAN and t.n_live > 0
+            unit = single_constants(t.first_time, carry[i]) if is_single else constants(t, carry[i])
         if engine == EUROPEAN:
             n = 1.0
             past = 0.0

@@ -60,12 +60,12 @@ def is_endless(sigma: float, unit: UnitConstants) -> bool:
 
 
 @kernel
-def matched(sigma: float, unit: UnitConstants, carry: float, is_share: bool) -> Lognormal:
-    """The lognormal with the mean and variance of M under the pricing or the share measure. O(n)."""
+def matched(sigma: float, unit: UnitConstants, carry: float, share: float) -> Lognormal:
+    """The lognormal with the mean and variance of M under the pricing (``share`` 0) or the share measure (1). O(n)."""
     n = unit.n_live
     spacing = (unit.last_time - unit.first_time) / (n - 1.0) if n > 1.0 else 0.0
     v = sigma * sigma
-    g = 1.0 if is_share else 0.0
+    g = share
     # Sums from the last fixing back: e0 = sum of w exp(g v t) so far, e1, e2 its derivatives to v; m0.. the same of M².
     e0 = 0.0
     e1 = 0.0
@@ -94,7 +94,7 @@ def matched(sigma: float, unit: UnitConstants, carry: float, is_share: bool) -> 
     variance = max(math.log(m0) - 2.0 * drift, 1e-300)
     variance_v = m1 / m0 - 2.0 * drift_v
     variance_vv = m2 / m0 - (m1 / m0) ** 2 - 2.0 * drift_vv
-    if is_share and variance > drift:
+    if share > 0.0 and variance > drift:
         # E[1/M] <= 1 there (S_N / A is worth no more than one coin a coin); a lognormal's is exp(variance - drift).
         variance = drift
         variance_v = drift_v

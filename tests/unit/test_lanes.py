@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -12,6 +14,7 @@ from scipy.optimize import brentq
 
 from pricers import Status, implied_vols, value_options
 from pricers import _lanes as lane
+from pricers._bits import fused
 from pricers._lane_math import fast_log, upper_tail
 
 
@@ -50,6 +53,33 @@ def test_normal_tail_is_good_to_what_its_argument_carries() -> None:
             assert abs(mpmath.mpf(float(b)) / exact - 1) <= allowed, a
 
 
+@numba.njit
+def fused_all(a: Any, b: Any, c: Any, out: Any) -> None:
+    for i in range(a.size):
+        out[i] = fused(a[i], b[i], c[i])
+
+
+def test_a_fused_sum_is_rounded_once() -> None:
+    """Where a product nearly cancels only its lost digits are left: two roundings would have none of them."""
+    generator = np.random.default_rng(4)
+    a, b = generator.uniform(1, 2, (2, 200))
+    c = np.where(np.arange(200) % 2, -a * b, generator.uniform(-4, 4, 200))
+    found = np.empty(200)
+    fused_all(a, b, c, found)
+    exact = [float(Fraction(x) * Fraction(y) + Fraction(z)) for x, y, z in zip(a, b, c, strict=True)]
+    np.testing.assert_array_equal(found, exact)
+
+
+@pytest.mark.parametrize("loop", [lane.start, lane.evaluate_plain, lane.evaluate, lane.step])
+def test_a_loop_over_lanes_handles_several_at_once(loop: Any) -> None:
+    """A16: its divisions are vector instructions, and nothing in it is a call of one value (any processor has pairs of doubles)."""
+    fresh = numba.njit(error_model="numpy")(loop.py_func)
+    fresh.compile((numba.float64[::1],))
+    (text,) = fresh.inspect_llvm().values()
+    assert re.search(r"fdiv <\d+ x double>", text)
+    assert not re.search(r"call double @(exp|log|erfc?|pow)\(", text)
+
+
 def quotes(n: int, payoff: str) -> dict[str, Any]:
     """Options of seconds to years, in and out of the money, inside the window too, with the price of a known sigma."""
     generator = np.random.default_rng(20230413)
@@ -74,9 +104,15 @@ def test_an_answer_does_not_depend_on_its_neighbours(engine: str, payoff: str) -
     """Blocks of 64 in any cut and order: the same bits (determinism)."""
     options = quotes(300, payoff)
     options.pop("known")
+    n = len(options["strike"])
+    # Neighbours of every kind: other tolerances and limits, bad inputs, no quotes, quotes without a volatility.
+    options["tolerance"] = np.random.default_rng(5).choice([1e-6, 1e-10, 1e-12], n)
+    options["total_vol_max"] = np.random.default_rng(6).choice([0.05, 6.0], n)
+    options["price_usd"][::17] = np.nan
+    options["price_usd"][5::31] = 2e5
+    options["strike"][7::41] = -1.0
     columns = {name: v for name, v in options.items() if isinstance(v, np.ndarray)}
     fixed = {name: v for name, v in options.items() if not isinstance(v, np.ndarray)}
-    n = len(columns["strike"])
     assert n > 2 * lane.LANES
     whole = implied_vols(**fixed, **columns, engine=engine, tick_usd=5.0)
     order = np.random.default_rng(3).permutation(n)

@@ -235,12 +235,18 @@ def test_std_error_is_nan_where_nothing_is_drawn_and_settings_of_others_are_acce
 
 def test_warm_up_leaves_nothing_to_compile() -> None:
     warm_up()
-    from pricers._implied_batch import implied_batch
+    from pricers._implied_lanes import lanes_batch
+    from pricers._implied_rest import rest_batch
     from pricers._valuation import value_batch
 
-    compiled = len(value_batch.signatures), len(implied_batch.signatures)  # type: ignore[attr-defined]
+    kernels: list[Any] = [value_batch, lanes_batch, rest_batch]
+    compiled = [len(kernel.signatures) for kernel in kernels]
+    assert all(compiled)
     for engine in LIVE_ENGINES:
         for payoff in ("linear", "inverse"):
             price = value(engine=engine, payoff=payoff, strike=np.full(3, FORWARD)).price_usd
-            implied_vols(price_usd=price, strike=FORWARD, option_sign=1, engine=engine, payoff=payoff, **WEEK)
-    assert (len(value_batch.signatures), len(implied_batch.signatures)) == compiled  # type: ignore[attr-defined]
+            for tick in (np.nan, 5.0):
+                implied_vols(
+                    price_usd=price, strike=FORWARD, option_sign=1, engine=engine, payoff=payoff, tick_usd=tick, **WEEK
+                )
+    assert [len(kernel.signatures) for kernel in kernels] == compiled
