@@ -29,7 +29,10 @@ Numbers = npt.NDArray[np.int64]
 N_ROOT_ROWS = 10
 QUOTE, START, SIGMA, CODE, STEPS, VEGA, VALUE, USD, LEAST, BOUND = range(N_ROOT_ROWS)
 """Of each option: the quote in units of discounted weight times forward (nan: not asked) and a sigma to start from (or nan); the root,
-its status, model evaluations, vega and price; USD of one unit, and what quotes must exceed and stay below."""
+its status, model evaluations, vega and price; USD of one unit, and what quotes must exceed (by more than rounding) and stay below."""
+ROUNDING = (
+    4.0 * 2.0**-52
+)  # of the larger of forward and strike: what price, strike / forward and their difference may have lost
 LEFT, LEFT_NEAR = -1, -2  # no status yet; near: SIGMA and VEGA are the linear closed form's root
 
 
@@ -189,6 +192,8 @@ def enrolled(inputs: Floats, i: int, c: Split, unit: UnitConstants, is_inverse: 
     usd = usd_per_unit(inputs, i, c, unit, is_inverse)
     quote = inputs[0, i] / usd
     least = intrinsic(c, sign, is_inverse)
+    if least > 0.0:  # else nothing is subtracted, and the smallest price has its volatility
+        least += ROUNDING * max(1.0, c.strike)
     bound = upper_bound(c, sign, is_inverse)
     roots[USD, i] = usd
     roots[LEAST, i] = least

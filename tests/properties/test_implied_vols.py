@@ -133,6 +133,20 @@ def test_price_at_or_below_intrinsic_has_no_volatility() -> None:
     assert (below.status, above.status) == (Status.BELOW_INTRINSIC, Status.OK)
 
 
+@pytest.mark.parametrize("engine", ["closed_form", "european", "qmc"])
+@given(forward_ticks=st.integers(1_000, 4_000_000), distance_ticks=st.integers(1, 900), sign=st.sampled_from([1, -1]))
+def test_linear_price_exactly_at_intrinsic_has_no_volatility(
+    engine: str, forward_ticks: int, distance_ticks: int, sign: int
+) -> None:
+    """F and K in ticks of 1/4, so that F - K is exact; what a rounding of K / F leaves of it is no time value (A14)."""
+    forward, distance = forward_ticks / 4, min(distance_ticks, forward_ticks - 1) / 4
+    option = {**contract("week", 0.7, 0.0), "forward": forward, "strike": forward - sign * distance}
+    option["option_sign"] = sign
+    assert implied_vols(price_usd=distance, engine=engine, **option).status == Status.BELOW_INTRINSIC
+    worth = implied_vols(price_usd=distance + 1e-6 * forward, engine=engine, **option)
+    assert worth.status in (Status.OK, Status.FALLBACK)
+
+
 @pytest.mark.parametrize("payoff", PAYOFFS)
 def test_price_at_or_above_its_bound_has_no_volatility(payoff: str) -> None:
     option = {**contract("week", 0.7, 1.0), "payoff": payoff}
