@@ -29,10 +29,11 @@ import psutil
 
 from streams import broker_files, broker_jars, broker_java
 from streams.broker_probe import disk_bytes, free_ports, is_answering, is_free, tail
-from streams.processes import die_with_parent
+from streams.processes import die_with_parent, wait_until
 
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 30.0
+PORT_WITHIN_S = 5.0
 POLL_S = 0.05
 
 
@@ -242,7 +243,8 @@ class LocalBroker:
         """(port of clients, port of the controller): the wanted or last ones, else free ones."""
         spare = free_ports(2)
         port = self.port or state.get("port") or spare[0]
-        if not is_free(port):
+        # A killed JVM counts as ended when its first thread has; it holds its sockets until the last one has.
+        if not wait_until(lambda: is_free(port), within_s=PORT_WITHIN_S):
             if self.port:
                 raise BrokerError(
                     f"port {self.port} of 127.0.0.1 is taken by another program; choose another with --port or "

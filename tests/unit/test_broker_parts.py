@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,7 +190,10 @@ def test_without_a_broker_it_says_how_to_start_one(tmp_path: Path) -> None:
     assert find_bootstrap("kafka:29092", tmp_path) == "kafka:29092"
 
 
-def test_a_port_that_is_taken_is_refused_when_asked_for_and_replaced_when_remembered(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_refused_when_asked_for_and_replaced_when_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.broker.PORT_WITHIN_S", 0.1)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -204,6 +208,16 @@ def test_a_port_that_is_taken_is_refused_when_asked_for_and_replaced_when_rememb
         assert str(taken) in said[0]
     port, controller_port = LocalBroker(tmp_path)._ports({})
     assert LocalBroker(tmp_path)._ports({"port": port, "controller_port": controller_port}) == (port, controller_port)
+
+
+def test_the_last_port_is_waited_for_while_a_killed_broker_still_holds_it(tmp_path: Path) -> None:
+    """A JVM's first thread may be a zombie for a while before its last one lets go of the sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as dying:
+        port = dying.getsockname()[1]
+        end = threading.Timer(0.3, dying.close)
+        end.start()
+        assert LocalBroker(tmp_path)._ports({"port": port})[0] == port
+        end.join()
 
 
 def test_where_nothing_listens_the_answer_comes_at_once() -> None:
