@@ -12,8 +12,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekstream needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[broker,registry,dev]'
-	@echo 'compiling the kernels (once), while the broker is fetched'
-	$(BIN)/greekstream broker fetch & fetch=$$!; $(BIN)/python -c 'import pricers; from streams import engine; pricers.warm_up(); engine.warm_up()' && wait $$fetch
+	@echo 'compiling the kernels (once) on two cores, while the broker is fetched'
+	$(BIN)/greekstream broker fetch & fetch=$$!; \
+	$(BIN)/python -c 'import pricers; pricers.warm_up(["implied_vols"])' & implied=$$!; \
+	$(BIN)/python -c 'import pricers; from streams import engine; pricers.warm_up(["values"]); engine.warm_up()' && wait $$implied && wait $$fetch
 	touch $(STAMP)
 
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it

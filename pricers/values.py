@@ -7,7 +7,8 @@ gets nan and a status. A wrong call (unknown engine, shapes that do not broadcas
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -211,19 +212,21 @@ def implied_vols(
     return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
 
 
-def warm_up() -> None:
-    """Compile (or load from cache) the live engines' specialisations, so that the first batch is as fast as the next."""
-    one = np.ones(1)
+def warm_up(parts: Sequence[str] = ("values", "implied_vols")) -> None:
+    """Compile (or load from cache) the live engines' specialisations, so that the first batch is as fast as the next.
+
+    parts : what to compile; with an empty cache two processes are sooner ready, one part each.
+    """
+    option: dict[str, Any] = {
+        "forward": np.ones(1), "strike": np.ones(1), "option_sign": 1, "next_fixing_s": 3600.0, "interval_s": 4.0, "n_fixings": 450,
+    }  # fmt: skip
+    price = 0.005  # of the forward; a sigma of 1 or so
     for engine in LIVE_ENGINES:
         for payoff in PAYOFFS:
-            found = value_options(
-                forward=one, strike=one, sigma=one, option_sign=1, next_fixing_s=3600.0, interval_s=4.0, n_fixings=450,
-                payoff=payoff, engine=engine,
-            )  # fmt: skip
-            implied_vols(
-                price_usd=found.price_usd, forward=one, strike=one, option_sign=1, next_fixing_s=3600.0, interval_s=4.0,
-                n_fixings=450, payoff=payoff, engine=engine,
-            )  # fmt: skip
+            if "values" in parts:
+                value_options(**option, sigma=np.ones(1), payoff=payoff, engine=engine)
+            if "implied_vols" in parts:
+                implied_vols(**option, price_usd=np.full(1, price), payoff=payoff, engine=engine)
 
 
 def _codes(engine: str, payoff: str) -> tuple[int, int]:
