@@ -262,7 +262,7 @@ MORE = QmcSettings(m_points=8, n_dimensions=4)
 def test_windows_at_thousands_of_per_cent(row: int, settings: QmcSettings | None, allowed: float) -> None:
     """A16: 1324 %, 3971 % (from the window's start, and at its middle) and 7940 %: widths 0.1, 0.3, 0.21 and 0.6."""
     sigma, n_fixed, past, strikes, linear, inverse = WIDE[row]
-    contract = {
+    contract: dict[str, Any] = {
         "forward": 1e5, "sigma": sigma, "next_fixing_s": 4.0, "interval_s": 4.0, "n_fixings": 450, "n_fixed": n_fixed,
         "running_sum": past, "option_sign": 1, "engine": "qmc", "qmc": settings,
     }  # fmt: skip
@@ -317,7 +317,7 @@ def test_wide_average_of_two_fixings_is_mpmaths_integral(width: float) -> None:
 def test_inverse_parity_does_not_see_the_time_before_the_window(width: float) -> None:
     """C - P = F - K E[S_N / A], and E[S_N / A] is of the window alone: up to a total volatility of 6.9 before it."""
     sigma = width / np.sqrt(29 * 4 / YEAR_S)
-    contract = {
+    contract: dict[str, Any] = {
         "forward": 1e5, "strike": 1e5, "sigma": sigma, "interval_s": 4.0, "n_fixings": 30, "option_sign": [1, -1],
         "payoff": "inverse", "engine": "qmc",
     }  # fmt: skip
