@@ -16,7 +16,7 @@ import numpy as np
 from pricers._contract import Split, Timing
 from pricers._fixings import UnitConstants
 from pricers._inverse import InverseShape, inverse_sides
-from pricers._jit import kernel
+from pricers._jit import kernel, merged
 from pricers._linear import linear_shape
 from pricers._qmc_desk import Desk
 from pricers._qmc_inverse import qmc_inverse_sides
@@ -84,7 +84,7 @@ def parity_value(sign: float, side: float, sides: tuple[InverseShape, InverseSha
     return SideValue(half.j, half.sigma1, half.sigma2, sign * whole.j, sign * whole.sigma1, sign * whole.sigma2)
 
 
-@kernel
+@merged
 def side_value(m: Model, side: float, sigma: float) -> SideValue:
     """Price of the out-of-the-money ``side`` and, if the option is the other one, the parity that turns it."""
     c = m.c
@@ -97,7 +97,8 @@ def side_value(m: Model, side: float, sigma: float) -> SideValue:
             f = linear_shape(c.strike, side, sigma, m.unit)
         return SideValue(f.f, f.sigma1, f.sigma2, 0.0 if side == sign else sign * (1.0 - c.strike), 0.0, 0.0)
     if from_draws:
-        half, whole, _ = qmc_inverse_sides(c, side, side != sign, sigma, m.t, m.unit, m.desk)
+        is_half = c.strike > 0.0  # always, but no literal: it would be a type of its own
+        half, whole, _ = qmc_inverse_sides(c, side, is_half, side != sign, sigma, m.t, m.unit, m.desk)
     else:
         half, whole = inverse_sides(c, side, side != sign, sigma, m.unit)
     return parity_value(sign, side, (half, whole))
@@ -181,7 +182,7 @@ def intrinsic(c: Split, sign: float, is_inverse: bool) -> float:
     return max(sign * (1.0 - c.strike), 0.0) / (1.0 + c.past if is_inverse else 1.0)
 
 
-@kernel
+@merged
 def search(quote: float, m: Model, start: float, total_max: float, tolerance: float) -> Root:
     """One search with one model.
 

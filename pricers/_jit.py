@@ -36,3 +36,13 @@ def inlined(function: Function) -> Function:
     return cast(
         Function, numba.njit(function, cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)
     )
+
+
+def merged(function: Function) -> Function:
+    """The same, as if its text stood in its one caller's: not compiled by itself.
+
+    LLVM compiles what a kernel calls once more with every caller on the way up; a large kernel of one caller is spared one such round.
+    """
+    return cast(
+        Function, numba.njit(function, cache=True, nogil=True, error_model="numpy", fastmath=False, inline="always")
+    )

@@ -24,8 +24,8 @@ def recurrence(k: int, n: float) -> float:
 
 
 @kernel
-def covariance(first_time: float, spacing: float, n: float, size: int, k_matrix: Floats) -> float:
-    """Fill K[1..size, 1..size], covariance of the Y given X; row 0 gets Cov(Y_0, Y_k). Returns V."""
+def own_covariance(first_time: float, spacing: float, n: float, size: int, k_matrix: Floats) -> float:
+    """Fill K[0..size, 0..size], covariance of the Y. Returns V = K[0, 0]."""
     h = spacing
     n2 = n * n
     variance = first_time + h * (n - 1.0) * (2.0 * n - 1.0) / (6.0 * n)
@@ -45,6 +45,13 @@ def covariance(first_time: float, spacing: float, n: float, size: int, k_matrix:
         k_matrix[0, 1] = h * math.sqrt(3.0 * (n2 - 1.0)) / 12.0
         k_matrix[1, 0] = k_matrix[0, 1]
     k_matrix[0, 0] = variance
+    return variance
+
+
+@kernel
+def covariance(first_time: float, spacing: float, n: float, size: int, k_matrix: Floats) -> float:
+    """Fill K[1..size, 1..size], covariance of the Y given X; row 0 gets Cov(Y_0, Y_k). Returns V."""
+    variance = own_covariance(first_time, spacing, n, size, k_matrix)
     for k in range(1, min(size, 2) + 1):
         for j in range(1, min(size, 2) + 1):
             k_matrix[k, j] -= k_matrix[0, k] * k_matrix[0, j] / variance

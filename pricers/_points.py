@@ -4,12 +4,14 @@
 same, and takes a second to import; tests/unit/test_qmc_parts.py holds one against the other). They are scrambled by Owen's nested
 uniform scrambling with a hash (splitmix64) of seed, scramble, dimension and leading bits in the place of a random generator, so
 no generator's stream or version has a say. What floating point makes of them is rounded: normal deviates to
-multiples of 2^-32, weights of 2^-44, error rows of 2^-36, so that another machine's or library's last digit leaves the bits alone.
+multiples of 2^-32, weights of 2^-44, error rows of 2^-36 (the many points of wide averages: 2^-32 and 2^-24, or one of them would
+now and then lie on the edge), so that another machine's or library's last digit, or its number of threads, leaves the bits alone.
 tests/unit/test_qmc_parts.py pins the digest of the default points.
 
 **Weights.** Every integrand's control variates are the same polynomials of the draws, whose means are known, so the regression on them
 is done here once: the points' weights integrate 1, every z_k z_l and, with enough points, functions of fourth order exactly (mirror
-images take care of the odd ones). ``errors`` measures by jackknife what is left.
+images take care of the odd ones); where the average is wide, of sixth and some of eighth order too. ``errors`` measures by jackknife
+what is left.
 """
 
 from __future__ import annotations
@@ -36,6 +38,9 @@ MAX_ATTEMPTS = 64
 BLIND = 0.7
 MANY_VALUES = 2**23  # of known functions at all points: more take too long to fit
 MAX_FOURTH = 6  # directions whose fourth-order functions are taken
+# Kinds of further functions for wide averages: order, of how many directions, only even ones.
+HIGH = (((6, MAX_FOURTH, True),), ((6, 3, False),), ((6, 4, False), (8, 2, False)))
+MAX_HIGH_ATTEMPTS = 8
 # Joe and Kuo (2008), new-joe-kuo-6.21201, dimensions 2 .. 12: degree, coefficients of the polynomial, first direction numbers.
 DIRECTIONS = (
     (1, 0, (1,)),
@@ -121,38 +126,68 @@ def draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int, attempt
     return both.transpose(1, 0, 2).reshape(n_dimensions, n_points)
 
 
-def known(z: Floats) -> list[list[Floats]]:
-    """Functions of known mean (0): squares; products; even, other functions of fourth order (of the first directions)."""
+def high_functions(z: Floats) -> list[list[Floats]]:
+    """Functions of sixth and eighth order of known mean (0), products of Hermite polynomials, in the kinds of ``HIGH``."""
+    d = z.shape[0]
+    hermite = [np.ones_like(z), z]
+    for order in range(2, 9):
+        hermite.append((z * hermite[-1] - math.sqrt(order - 1.0) * hermite[-2]) / math.sqrt(order))
+    taken: set[tuple[int, ...]] = set()
+    kinds: list[list[Floats]] = []
+    for parts in HIGH:
+        kinds.append([])
+        for order, first, is_even in parts:
+            for chosen in combinations_with_replacement(range(min(d, first)), order):
+                counts = tuple(chosen.count(k) for k in range(d))
+                if counts in taken or (is_even and any(count % 2 for count in counts)):
+                    continue
+                taken.add(counts)
+                kinds[-1].append(np.prod([hermite[count][k] for k, count in enumerate(counts)], axis=0))
+    return kinds
+
+
+def known(z: Floats, is_high: bool = False) -> list[list[Floats]]:
+    """Functions of known mean (0): squares; products; even, other functions of fourth order (of the first directions); high ones."""
     d = z.shape[0]
     fourth: list[list[Floats]] = [[], []]
     for chosen in combinations_with_replacement(range(min(d, MAX_FOURTH)), 4):
         counts = [chosen.count(k) for k in range(d)]
         mean = math.prod((1.0, 0.0, 1.0, 0.0, 3.0)[count] for count in counts)
         fourth[any(count % 2 for count in counts)].append(np.prod([z[k] for k in chosen], axis=0) - mean)
-    return [[z[k] * z[k] - 1.0 for k in range(d)], [z[k] * z[j] for k, j in combinations(range(d), 2)], *fourth]
+    return [
+        [z[k] * z[k] - 1.0 for k in range(d)],
+        [z[k] * z[j] for k, j in combinations(range(d), 2)],
+        *fourth,
+        *(high_functions(z) if is_high else ()),
+    ]
 
 
-def regression(z: Floats, n_kinds: int) -> tuple[Floats, Floats]:
+def regression(z: Floats, n_kinds: int, is_high: bool) -> tuple[Floats, Floats]:
     """Weights of the constant of a regression on the first kinds of known functions, and those functions (columns)."""
-    kinds = known(z)[:n_kinds]
+    kinds = known(z, is_high)[:n_kinds]
     phi = np.column_stack([np.ones(z.shape[1]), *(function for kind in kinds for function in kind)])
     return phi @ np.linalg.inv(phi.T @ phi)[:, 0], phi
 
 
-def chosen_draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int) -> tuple[Floats, Floats, Floats, int]:
+def chosen_draws(
+    n_points: int, n_scrambles: int, n_dimensions: int, seed: int, is_high: bool
+) -> tuple[Floats, Floats, Floats, int]:
     """Draws, weights, functions and how many kinds of them: what half of the pairs carries, of the first scrambling that suits.
 
     A scrambling suits if the sum of squared weights is at most ``GOOD_INFLATION``/n: what is not integrated exactly keeps about so
     many times the variance of a plain mean. If none of ``MAX_ATTEMPTS`` does, the best serves, or fewer kinds are taken.
     """
-    sizes = np.cumsum([1] + [len(kind) for kind in known(np.ones((n_dimensions, 1)))])
-    for n_kinds in range(4, 0, -1):
+    sizes = np.cumsum([1] + [len(kind) for kind in known(np.ones((n_dimensions, 1)), is_high)])
+    tried: dict[int, Floats] = {}
+    for n_kinds in range(len(sizes) - 1, 0, -1):
         if 4 * sizes[n_kinds] > n_points or n_points == n_scrambles or sizes[n_kinds] * n_points > MANY_VALUES:
             continue
         best = math.inf
-        for attempt in range(MAX_ATTEMPTS):
-            z = draws(n_points, n_scrambles, n_dimensions, seed, attempt)
-            weights, phi = regression(z, n_kinds)
+        for attempt in range(MAX_HIGH_ATTEMPTS if n_kinds > 4 else MAX_ATTEMPTS):
+            if attempt not in tried:
+                tried[attempt] = draws(n_points, n_scrambles, n_dimensions, seed, attempt)
+            z = tried[attempt]
+            weights, phi = regression(z, n_kinds, is_high)
             inflation = n_points * float(weights @ weights)
             if inflation < best:
                 best, found = inflation, (z, weights, phi, n_kinds)
@@ -168,7 +203,7 @@ def chosen_draws(n_points: int, n_scrambles: int, n_dimensions: int, seed: int) 
     )
 
 
-def left_out(phi: Floats, n_scrambles: int) -> Floats:
+def left_out(phi: Floats, n_scrambles: int, is_high: bool) -> Floats:
     """(n_scrambles, n): row s is by how much the weights change without scramble s, times n_scrambles - 1 (jackknife).
 
     The weights fitted to the other scrambles alone: a fit that leans on few points shows in the error. Where the others are too
@@ -181,25 +216,33 @@ def left_out(phi: Floats, n_scrambles: int) -> Floats:
         residuals: Floats = means - (means @ phi) @ np.linalg.inv(phi.T @ phi) @ phi.T
         return residuals * math.sqrt(n / max(n - 2 * phi.shape[1], 1))
     rows = np.zeros((n_scrambles, n))
+    whole = phi.T @ phi if is_high else np.zeros(0)
     for s in range(n_scrambles):
         others = member != s
         fit = phi[others]
-        rows[s, others] = fit @ np.linalg.inv(fit.T @ fit)[:, 0]
+        if is_high:  # many functions: the others' products are all but this scramble's, eight times as fast
+            own = phi[~others]
+            one = np.zeros(phi.shape[1])
+            one[0] = 1.0
+            rows[s, others] = fit @ np.linalg.solve(whole - own.T @ own, one)
+        else:
+            rows[s, others] = fit @ np.linalg.inv(fit.T @ fit)[:, 0]
     changes: Floats = (n_scrambles - 1.0) * (rows - rows.mean(axis=0))
     return changes
 
 
 @cache
-def points(m_points: int, n_scrambles: int, n_dimensions: int, seed: int) -> Points:
-    """The 2^m_points draws of these settings; the same arrays every time."""
+def points(m_points: int, n_scrambles: int, n_dimensions: int, seed: int, is_high: bool = False) -> Points:
+    """The 2^m_points draws of these settings; the same arrays every time. ``is_high``: for wide averages, see ``high_functions``."""
     n = 2**m_points
-    z, weights, phi, n_kinds = chosen_draws(n, n_scrambles, n_dimensions, seed)
-    errors = left_out(phi, n_scrambles)
+    z, weights, phi, n_kinds = chosen_draws(n, n_scrambles, n_dimensions, seed, is_high)
+    errors = left_out(phi, n_scrambles, is_high)
     pad = ((0, 0), (0, -n % LANES))
+    unit_w, unit_e = (2.0**-32, 2.0**-24) if is_high else (2.0**-44, 2.0**-36)
     found = Points(
         np.ascontiguousarray(np.pad(z, pad)),
-        np.pad(np.rint(weights * 2.0**44) / 2.0**44, pad[1]),
-        np.ascontiguousarray(np.pad(np.rint(errors * 2.0**36) / 2.0**36, pad)),
+        np.pad(np.rint(weights / unit_w) * unit_w, pad[1]),
+        np.ascontiguousarray(np.pad(np.rint(errors / unit_e) * unit_e, pad)),
         n_dimensions,
         0.0 if n_kinds >= 3 else BLIND / math.sqrt(n),
     )

@@ -6,8 +6,8 @@ With h(M) = 1 - c/(M + p) above k (pricers._inverse) and e(kappa) = E[(M - kappa
 
 exactly. The first is a quadrature along the direction, with the mean from the nodes; e(k) and its derivatives are the linear
 payoff's draws (pricers._gap) under the share measure. The last is small of second order against the second: for narrow averages
-its e is the variance that the direction leaves, to leading order (the fourth power of sigma), for wide ones draws at every node,
-of the level below (``aside``).
+its e is the variance that the direction leaves, to leading order (the fourth power of sigma), for wide ones draws at every node
+(``aside``).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from pricers._inverse import (
     kink,
     nothing,
 )
-from pricers._jit import kernel
+from pricers._jit import kernel, merged
 from pricers._linear import residual
 from pricers._lower import Bars, as_boundary, bars_at, boundary_x
 from pricers._normal import density
-from pricers._qmc_desk import ROUNDING, Desk, Seat, level_of, seat, whole_error
+from pricers._qmc_desk import ROUNDING, TILTED, Desk, Seat, level_of, seat, series_error, tilted_seat, whole_error
 
 N_HALF = 32
 _half_x, _half_w = np.polynomial.legendre.leggauss(N_HALF)
@@ -50,6 +50,8 @@ FEW_X = 0.5 * (_few_x + 1.0)
 FEW_W = 0.5 * _few_w
 FEW_HERMITE_X, _few_hermite_w = np.polynomial.hermite_e.hermegauss(N_FEW)
 FEW_HERMITE_W = _few_hermite_w / math.sqrt(2.0 * math.pi)
+FAR_TILT = 3.0
+FARTHEST_E = 6.0  # deviations from where 1/A has its weight: beyond, wide averages' e is as good as nothing, and its draws are wild
 NOT_ANY = (0.0, 0.0, 0.0)
 
 
@@ -83,8 +85,9 @@ def extra_at(b: Bars, sigma: float, here: Seat) -> tuple[Extra, float]:
         g.k1_sigma1 + r.k1_sigma1,
         g.sigma2 + r.sigma2,
     )
+    error = math.hypot(g.error, series_error(g.e, sigma, here))
     return extra, whole_error(
-        g.error, r.e, b.x - sigma * here.frame.deviation, sigma, math.exp(sigma * sigma * time), here
+        error, r.e, b.x - sigma * here.frame.deviation, sigma, math.exp(sigma * sigma * time), here
     )
 
 
@@ -144,14 +147,22 @@ def drawn_extra(b: Bars, sigma: float, here: Seat) -> tuple[float, float, float]
 
 @kernel
 def bend_error(bend: float, sigma: float, here: Seat) -> float:
-    """Standard error of the integral of h'' e: half a width of it to leading order, a hundredth from draws (measured: docs/qmc.md)."""
-    return abs(bend) * (0.5 * sigma * here.frame.width if here.level == 0 else 0.01) + ROUNDING
+    """Standard error of the integral of h'' e: half a width of it to leading order, a hundredth from draws, and more from width 0.45 on.
+
+    Measured: docs/qmc.md. There two deviations in the money the error is a twentieth of it at width 1.
+    """
+    wide = sigma * here.frame.width
+    return abs(bend) * (0.5 * wide if here.level == 0 else max(0.01, 0.05 * wide * wide)) + ROUNDING
 
 
 @kernel
 def whole_line(c: Split, sigma: float, here: Seat, aside: Seat, unit: UnitConstants) -> tuple[InverseShape, float]:
-    """E[1 - K/A], its derivatives and its standard error; the nodes are tilted to where 1/A has its weight."""
+    """E[1 - K/A], its derivatives and its standard error; the nodes are tilted to where 1/A has its weight.
+
+    Far tilted, they no longer see where the 1 has its weight: what they miss of it (3e-7 at a total volatility of 5) is added.
+    """
     total = nothing()
+    every = 0.0
     bend = 0.0
     k_c = c.strike + c.past
     tilt = sigma * here.frame.deviation / (1.0 + c.past)
@@ -162,10 +173,16 @@ def whole_line(c: Split, sigma: float, here: Seat, aside: Seat, unit: UnitConsta
         e = leading_extra(b, sigma, unit) if here.level == 0 else NOT_ANY
         one = node_terms(b, weight, weight / density(x) * b.x1, e, k_c, c.past, c.due)
         bend += one.j - weight * (b.m - c.strike) / (b.m + c.past)
+        every += weight
         total = combined(total, 1.0, one, 0.0, one)
+    if tilt > FAR_TILT:
+        missed = InverseShape(1.0 - every, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        total = combined(total, 1.0, missed, 0.0, missed)
     if here.level > 0:
         for node in range(N_FEW):
             x = FEW_HERMITE_X[node] - tilt
+            if here.level >= TILTED and abs(x + tilt) > FARTHEST_E:
+                continue
             weight = FEW_HERMITE_W[node] * math.exp(tilt * (FEW_HERMITE_X[node] - 0.5 * tilt))
             b = bars_at(x, sigma, 1.0, aside.frame, aside.scratch.means)
             e = drawn_extra(b, sigma, aside)
@@ -202,8 +219,11 @@ def half_line(
         bend += one.j - stretch * density(at) * (bars.m - k) / (bars.m + c.past)
         total = combined(total, side, one, 0.0, one)
     if here.level > 0:
+        tilt = a / (1.0 + c.past)
         for node in range(N_FEW):
             at = x + side * length * FEW_X[node]
+            if here.level >= TILTED and abs(at + tilt) > FARTHEST_E:
+                continue
             bars = bars_at(at, sigma, 1.0, aside.frame, aside.scratch.means)
             more = drawn_extra(bars, sigma, aside)
             one = node_terms(bars, 0.0, length * FEW_W[node] * bars.x1, more, k + c.past, c.past, c.due)
@@ -212,34 +232,48 @@ def half_line(
     return total, math.hypot((error + ROUNDING * (1.0 + k)) / (k + c.past), bend_error(bend, sigma, here))
 
 
+@merged
+def seats(k: float, sigma: float, t: Timing, carry: float, desk: Desk) -> tuple[Seat, Seat]:
+    """Where the option is priced, and its curvature's e: with one direction, and draws of the level below (tilted: at least the most)."""
+    level = level_of(sigma, t)
+    if level < TILTED:
+        here = seat(level, t, carry, desk)
+        aside = seat(max(level - 1, 0), t, carry, desk)
+    else:
+        log_k = math.log(k) if k > 0.0 else 0.0
+        aside = tilted_seat(level, desk.draws.most, log_k, sigma, 1.0, t, carry, desk)
+        here = aside
+        if level > TILTED:
+            here = tilted_seat(level, desk.draws.widest, log_k, sigma, 1.0, t, carry, desk)
+    return here, aside
+
+
 @kernel
 def qmc_inverse_sides(
-    c: Split, side: float, is_whole: bool, sigma: float, t: Timing, unit: UnitConstants, desk: Desk
+    c: Split, side: float, is_half: bool, is_whole: bool, sigma: float, t: Timing, unit: UnitConstants, desk: Desk
 ) -> tuple[InverseShape, InverseShape, float]:
-    """The out-of-the-money ``side``, if asked E[1 - K/A], and the standard error; k > 0, sigma > 0."""
-    level = level_of(sigma, t)
-    here = seat(level, t, unit.carry, desk)
-    aside = seat(max(level - 1, 0), t, unit.carry, desk)
-    half, error = half_line(c, side, sigma, here, aside, unit)
-    if not is_whole:
-        return half, half, error
-    whole, error_whole = whole_line(c, sigma, here, aside, unit)
+    """If asked the out-of-the-money ``side`` (k > 0) and E[1 - K/A], and the standard error of both; sigma > 0."""
+    here, aside = seats(c.strike, sigma, t, unit.carry, desk)
+    half, whole = nothing(), nothing()
+    error, error_whole = 0.0, 0.0
+    if is_half:
+        half, error = half_line(c, side, sigma, here, aside, unit)
+    if is_whole:
+        whole, error_whole = whole_line(c, sigma, here, aside, unit)
     return half, whole, math.hypot(error, error_whole)
 
 
-@kernel
+@merged
 def qmc_inverse_shape(
     c: Split, sign: float, sigma: float, t: Timing, unit: UnitConstants, desk: Desk
 ) -> tuple[InverseShape, float]:
     """J, its derivatives and its standard error; sigma > 0. A negative strike ratio is certain exercise: the whole line, or nothing."""
-    if c.strike <= 0.0:
-        if sign < 0.0:
-            return nothing(), 0.0
-        level = level_of(sigma, t)
-        here = seat(level, t, unit.carry, desk)
-        return whole_line(c, sigma, here, seat(max(level - 1, 0), t, unit.carry, desk), unit)
+    is_certain = c.strike <= 0.0
     side = 1.0 if c.strike >= 1.0 else -1.0
-    half, whole, error = qmc_inverse_sides(c, side, side != sign, sigma, t, unit, desk)
-    if side == sign:
-        return half, error
-    return combined(half, 0.0, half, sign, whole), error
+    is_whole = sign > 0.0 if is_certain else side != sign
+    if is_certain and not is_whole:
+        return nothing(), 0.0
+    half, whole, error = qmc_inverse_sides(c, side, not is_certain, is_whole, sigma, t, unit, desk)
+    if is_whole:
+        half = combined(half, 0.0, half, sign, whole)
+    return half, error

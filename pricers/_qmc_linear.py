@@ -10,7 +10,7 @@ from pricers._gap import narrow_gap
 from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, residual
 from pricers._lower import as_boundary, bars_at, boundary_x, lower_bound
-from pricers._qmc_desk import ROUNDING, Desk, Seat, level_of, seat, whole_error
+from pricers._qmc_desk import ROUNDING, TILTED, Desk, level_of, seat, series_error, tilted_seat, whole_error
 from pricers._wide_gap import wide_gap
 
 SERIES_UP_TO = 0.6  # width: the series about the boundary is as good as none, and four times as fast (docs/qmc.md)
@@ -19,15 +19,15 @@ SERIES_UP_TO = 0.6  # width: the series about the boundary is as good as none, a
 @kernel
 def qmc_linear_shape(k: float, sign: float, sigma: float, t: Timing, carry: float, desk: Desk) -> tuple[Shape, float]:
     """E[(±(M - k))^+] with every derivative, and the standard error; k > 0, sigma > 0."""
-    return linear_at(k, sign, sigma, seat(level_of(sigma, t), t, carry, desk))
-
-
-@kernel
-def linear_at(k: float, sign: float, sigma: float, here: Seat) -> tuple[Shape, float]:
-    """The same with frame and draws at hand."""
+    level = level_of(sigma, t)
+    log_k = math.log(k)
+    if level < TILTED:
+        here = seat(level, t, carry, desk)
+    else:
+        points = desk.draws.most if level == TILTED else desk.draws.widest
+        here = tilted_seat(level, points, log_k, sigma, 0.0, t, carry, desk)
     f = here.frame
     means = here.scratch.means
-    log_k = math.log(k)
     a = sigma * f.deviation
     x = log_k / a - 0.5 * a
     if x > FARTHEST or x + a < -FARTHEST:
@@ -36,8 +36,10 @@ def linear_at(k: float, sign: float, sigma: float, here: Seat) -> tuple[Shape, f
     low = lower_bound(k, sign, sigma, f, b)
     if sigma * f.width <= SERIES_UP_TO:
         g = narrow_gap(b, sigma, 0.0, f, here.points, here.scratch)
+        error = math.hypot(g.error, series_error(g.e, sigma, here))
     else:
         g = wide_gap(b, sigma, f, here.points, here.scratch)
+        error = g.error
     e = residual(as_boundary(b, sigma, f), sigma, f.rest1, f.rest2)
     shape = Shape(
         low.f + g.e + e.e,
@@ -48,4 +50,4 @@ def linear_at(k: float, sign: float, sigma: float, here: Seat) -> tuple[Shape, f
         low.k1_sigma1 + k * g.k1_sigma1 + e.m1_sigma1,
         low.sigma2 + g.sigma2 + e.sigma2,
     )
-    return shape, whole_error(g.error, e.e, x, sigma, 1.0, here) + ROUNDING * (1.0 + k)
+    return shape, whole_error(error, e.e, x, sigma, 1.0, here) + ROUNDING * (1.0 + k)

@@ -9,15 +9,15 @@ from pricers._loadings import MAX_DIMENSIONS
 from pricers._points import MAX_M_POINTS, points
 from pricers._qmc_desk import Draws
 
-MORE_M, MOST_M = 2, 4
-MORE_DIMENSIONS, MOST_DIMENSIONS = 1, 2
+MORE_M, MOST_M, WIDEST_M = 2, 4, 6
+MORE_DIMENSIONS, WIDEST_DIMENSIONS = 1, 2
 
 
 class QmcSettings(NamedTuple):
     """Points of ``engine="qmc"``: 2^m_points points in all, split evenly over n_scrambles independent scrambles.
 
     ``n_dimensions`` residual directions are drawn, beside the one that is integrated exactly. Wide averages (total volatility of
-    the window above 0.025) take more of both: pricers/_qmc_desk.py.
+    the window above 0.025) take more of both by themselves: pricers/_qmc_desk.py, docs/qmc.md.
     """
 
     m_points: int = 6
@@ -27,12 +27,16 @@ class QmcSettings(NamedTuple):
 
 
 DEFAULT = QmcSettings()
-MAX_SETTING_DIMENSIONS = MAX_DIMENSIONS - MOST_DIMENSIONS
+MAX_SETTING_DIMENSIONS = MAX_DIMENSIONS - WIDEST_DIMENSIONS
 
 
 @cache
-def draws_of(settings: QmcSettings | None) -> Draws:
-    """Draws of the settings (None: the default), made once. ``ValueError`` for impossible ones, with what would be right."""
+def draws_of(settings: QmcSettings | None, is_wide: bool = True) -> Draws:
+    """Draws of the settings (None: the default), made once. ``ValueError`` for impossible ones, with what would be right.
+
+    Those of wide averages take ten times as long as all others, up to a second: where no option ``is_wide`` (pricers._qmc_desk) fewer
+    points stand in their place, unused.
+    """
     m, s, d, seed = DEFAULT if settings is None else settings
     for name, number in (("m_points", m), ("n_scrambles", s), ("n_dimensions", d), ("seed", seed)):
         if not hasattr(number, "__index__"):
@@ -51,8 +55,12 @@ def draws_of(settings: QmcSettings | None) -> Draws:
         raise ValueError(f"qmc: n_dimensions {d} is not within 1 .. {MAX_SETTING_DIMENSIONS}")
     if seed < 0:
         raise ValueError(f"qmc: seed {seed} is negative; give one from 0 on")
+    usual, more = points(m, s, d, seed), points(m + MORE_M, s, d + MORE_DIMENSIONS, seed)
+    if not is_wide:
+        return Draws(usual, more, more, more)
     return Draws(
-        points(m, s, d, seed),
-        points(m + MORE_M, s, d + MORE_DIMENSIONS, seed),
-        points(m + MOST_M, s, d + MOST_DIMENSIONS, seed),
+        usual,
+        more,
+        points(min(m + MOST_M, MAX_M_POINTS), s, d + MORE_DIMENSIONS, seed, True),
+        points(min(m + WIDEST_M, MAX_M_POINTS), s, d + WIDEST_DIMENSIONS, seed, True),
     )

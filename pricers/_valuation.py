@@ -24,7 +24,7 @@ from pricers._linear import Shape, far_shape, linear_shape
 from pricers._qmc_desk import Desk, Draws, desk_of
 from pricers._qmc_inverse import qmc_inverse_shape
 from pricers._qmc_linear import qmc_linear_shape
-from pricers._wide import IN_RANGE, qmc_range, width
+from pricers._wide import IN_RANGE, is_in_qmc_range, width
 from pricers.status import Status
 
 Floats = npt.NDArray[np.float64]
@@ -158,14 +158,15 @@ def european_timing(t: Timing) -> Timing:
 @kernel
 def in_range(sigma: float, unit: UnitConstants, engine: int, is_inverse: bool) -> int:
     """OK, or FALLBACK where the engine has left its range (pricers._wide)."""
-    return FALLBACK if width(sigma, unit) > (qmc_range(is_inverse) if engine == QMC else IN_RANGE) else OK
+    if engine == QMC:
+        return OK if is_in_qmc_range(sigma, unit, is_inverse) else FALLBACK
+    return OK if width(sigma, unit) <= IN_RANGE else FALLBACK
 
 
 @kernel
 def is_drawn(sigma: float, unit: UnitConstants, engine: int, is_inverse: bool) -> bool:
     """Whether draws make the value: the engine's own, or the closed form's fallback."""
-    wide = width(sigma, unit)
-    return (engine == QMC or wide > IN_RANGE) and wide <= qmc_range(is_inverse)
+    return (engine == QMC or width(sigma, unit) > IN_RANGE) and is_in_qmc_range(sigma, unit, is_inverse)
 
 
 @kernel

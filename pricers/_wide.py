@@ -3,10 +3,7 @@
 What decides is sigma sqrt(t_N - t_1), the volatility over the averaging itself (0.0076 sigma for 30 minutes).
 
     up to IN_RANGE          the closed form's error is below 1e-10 of the forward: status OK
-    up to QMC_RANGE or      draws (pricers._qmc_desk); status FALLBACK for the closed form, OK for the engine "qmc"; the inverse
-    INVERSE_QMC_RANGE       payoff's share measure has wide tails, and its draws end earlier
-    up to WIDEST            the closed form, status FALLBACK for both: 8e-5 of the forward at 1 (1e-9 at 0.12, 1e-8 at 0.2, 1e-6 at
-                            0.4, measured on the literature's averages over years)
+    up to QMC_RANGE         draws (pricers._qmc_desk); status FALLBACK for the closed form, OK for the engine "qmc"
     beyond                  this module, status FALLBACK: a robust, smooth and monotone value, right to some per cent, which keeps
                             root searches on solid ground up to any total volatility
 
@@ -24,7 +21,6 @@ from pricers._jit import kernel
 
 IN_RANGE = 0.04
 QMC_RANGE = 1.05
-INVERSE_QMC_RANGE = 0.6
 WIDEST = 1.05
 ENDLESS = 200.0  # sigma² t_N beyond which moments overflow: the limit of infinite volatility is reached long before
 ENDLESS_TOTAL = 7.0  # total volatility at which the inverse payoff's quadrature gives way to that limit (5e-4 from it)
@@ -48,15 +44,15 @@ def width(sigma: float, unit: UnitConstants) -> float:
 
 
 @kernel
-def qmc_range(is_inverse: bool) -> float:
-    """The width up to which draws make a value."""
-    return INVERSE_QMC_RANGE if is_inverse else QMC_RANGE
-
-
-@kernel
 def is_endless(sigma: float, unit: UnitConstants) -> bool:
     """Whether the inverse payoff is at its limit of infinite volatility."""
     return sigma * sigma * unit.last_time > ENDLESS or sigma * unit.deviation > ENDLESS_TOTAL
+
+
+@kernel
+def is_in_qmc_range(sigma: float, unit: UnitConstants, is_inverse: bool) -> bool:
+    """Whether draws make a value."""
+    return width(sigma, unit) <= QMC_RANGE and not (is_inverse and is_endless(sigma, unit))
 
 
 @kernel

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pricers._implied_batch import implied_batch
+from pricers._qmc_desk import may_be_wide
 from pricers._qmc_settings import QmcSettings, draws_of
 from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, QMC, value_batch
 
@@ -138,7 +139,9 @@ def value_options(
 
         path_batch(inputs, payoff_code, paths or PathSettings(), values, np.empty_like(values), status)
     else:
-        value_batch(inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), values, status)
+        settings = None if engine == "european" else qmc
+        draws = draws_of(settings, settings is None or may_be_wide(inputs))
+        value_batch(inputs, payoff_code, engine_code, draws, values, status)
     columns = values if len(shape) == 1 else values.reshape(N_COLUMNS, *shape)
     price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = columns
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))

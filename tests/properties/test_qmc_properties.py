@@ -133,7 +133,11 @@ def test_greeks_are_the_differences_where_more_points_are_taken(moment: str, sig
 @pytest.mark.parametrize("away", [-1.0, 0.0, 2.0])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_greeks_of_an_average_over_years_are_the_derivatives_of_its_price(away: float, sign: int) -> None:
-    """Width 0.9, where each draw is solved by itself: fourth-order differences of price, delta and vega, steps of 1e-3."""
+    """Width 0.9, where each draw is solved by itself: fourth-order differences of price, delta and vega, steps of 1e-3.
+
+    Greeks hold the strike's direction, which moves with forward and volatility. Any direction is exact but for the draws' error, so
+    differences see how that changes: it is up to 1e-5 of the price here.
+    """
     deviation = 0.9 * np.sqrt((1.0 + 11.0 / 3) / 11.0)
     contract = {
         "strike": 100.0 * np.exp(away * deviation), "option_sign": sign, "next_fixing_s": YEAR_S / 12,
@@ -153,9 +157,8 @@ def test_greeks_of_an_average_over_years_are_the_derivatives_of_its_price(away: 
     }  # fmt: skip
     money = value_options(**{**contract, "strike": 100.0}, forward=100.0, sigma=sigma)
     for name, difference in found.items():
-        # (1e-3)^4 of the fifth derivative, in units of a deviation, which is below one here.
         scale = max(abs(float(getattr(here, name))), abs(float(getattr(money, name))))
-        assert abs(float(getattr(here, name)) - difference) <= 1e-9 * scale, name
+        assert abs(float(getattr(here, name)) - difference) <= (2e-5 if name == "volga" else 2e-6) * scale, name
 
 
 @pytest.mark.parametrize("payoff", PAYOFFS)
@@ -233,6 +236,21 @@ def test_seed_changes_the_bits_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize("payoff", PAYOFFS)
+def test_points_of_wide_averages_come_with_the_first_wide_option_and_change_no_other(payoff: str) -> None:
+    """A9: batches without a width above 0.1 are priced without them; on either side of 0.1 an option has its bits in any batch."""
+    settings = QmcSettings(seed=77)
+    edge = 0.1 / np.sqrt(449 * 4 / YEAR_S)
+    contract = option("window opens", edge, 0.4, 1, payoff, qmc=settings)
+    sigmas = edge * (1.0 + np.array([-0.5, -1e-3, -1e-12, 1e-12, 1e-3, 9.0]))
+    together = value_options(**{**contract, "sigma": sigmas})
+    for i, sigma in enumerate(sigmas):
+        alone = value_options(**{**contract, "sigma": sigma})
+        for name in Valuation._fields:
+            assert getattr(alone, name) == getattr(together, name)[i], (i, name)
+    assert np.all(together.std_error > 0.0)
+
+
+@pytest.mark.parametrize("payoff", PAYOFFS)
 def test_closed_form_out_of_its_range_answers_with_the_draws(payoff: str) -> None:
     """CONTRACT: FALLBACK, the value is the QMC engine's, its standard error with it."""
     contract = option("window opens", 9.0, 0.5, 1, payoff)
@@ -251,7 +269,7 @@ def test_closed_form_out_of_its_range_answers_with_the_draws(payoff: str) -> Non
 @pytest.mark.parametrize("payoff", PAYOFFS)
 def test_value_hardly_jumps_where_the_points_change(payoff: str) -> None:
     """At the widths where more points are taken the price moves by less than 3e-7 of itself, and keeps its order."""
-    for width in (0.025, 0.1):
+    for width in (0.025, 0.1, 0.3):
         sigma = width / np.sqrt(449 * 4 / YEAR_S)
         for away in (-1.0, 0.0, 1.0):
             contract = option("window opens", sigma, away, 1 if away >= 0 else -1, payoff)
