@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Our matrices are small: OpenBLAS's threads for them only spin (as the console script says too).
+export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: setup demo test check bench bench-pipeline soak recorded chaos clean
 

@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--durations", action="store_true", help="the slowest tests of each group")
     arguments = parser.parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would only spin
     raise SystemExit(run(["--durations=60", "--durations-min=1"] if arguments.durations else []))
 
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import click
 
+# Before NumPy is loaded: our matrices are small; threads for them would spin, take memory, and add up in another order elsewhere.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 COMMANDS = {
     # name: (module under streams.cli, one line of help)
     "demo": ("demo", "Everything at once: broker, simulated venue, ingest, workers, live chain."),
