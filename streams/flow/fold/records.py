@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import product
 
+import numpy as np
+
 from schemas import (
     FlipLevel,
     Flow,
@@ -14,6 +16,7 @@ from schemas import (
     FlowLadderStep,
     FlowMaxPain,
     FlowPressure,
+    FlowProfilePoint,
     FlowWall,
 )
 from streams.flow.book import Book
@@ -103,6 +106,7 @@ def flow_record(second: SecondBook, publication: Publication, flow: FlowState, c
         adv_usd=number(typical.adv_usd),
         realised=tuple(_realised(item) for item in publication.realised),
         ladder=tuple(_ladder(publication.ladder, publication.twin_ladder)),
+        profile=() if publication.ladder is None else tuple(_profile(second, publication, context)),
     )
 
 
@@ -185,6 +189,29 @@ def _walls(walls: Walls, publication: Publication, now_ns: int) -> Iterator[Flow
                 standing.n_sessions, standing.n_touched, standing.n_held, standing.n_closed,
             )),
         )  # fmt: skip
+
+
+def _profile(second: SecondBook, publication: Publication, context: Context) -> Iterator[FlowProfilePoint]:
+    """The profile at every fourth point of its grid, the strikes between left out."""
+    found, settings = publication.live_levels.flips.profiles, context.flow
+    whole = found[SmileRule.STICKY_STRIKE, Variant.ALL]
+    n_points = round((settings.profile_high_ratio - settings.profile_low_ratio) / settings.profile_step_ratio / 4) + 1
+    wanted = np.linspace(settings.profile_low_ratio, settings.profile_high_ratio, n_points) * second.book.index_price
+    places = np.unique(np.searchsorted(whole.levels_usd, wanted).clip(0, whole.levels_usd.size - 1))
+    draws = whole.draws_usd[:, places]
+    low, high = [None] * places.size, [None] * places.size
+    if draws.shape[0]:
+        pcts = np.percentile(draws, (settings.band_low_pct, settings.band_high_pct), axis=0)
+        low, high = pcts[0].tolist(), pcts[1].tolist()
+    others = (
+        found[SmileRule.STICKY_STRIKE, Variant.EX_NEXT_EXPIRY], publication.twin_flips.profiles[SmileRule.STICKY_STRIKE, Variant.ALL],
+    )  # fmt: skip
+    # The twin may leave out other options, never other levels: they are the book's.
+    columns = (profile.gamma_usd[places].tolist() for profile in others)
+    for level, gamma, below, above, *rest in zip(
+        whole.levels_usd[places].tolist(), whole.gamma_usd[places].tolist(), low, high, *columns, strict=True
+    ):
+        yield FlowProfilePoint(level, number(gamma), number(below), number(above), *(number(value) for value in rest))
 
 
 def _realised(item: Realised) -> FlowPressure:
