@@ -65,4 +65,4 @@ def command(namespace: str | None, group: str | None, out_suffix: str | None, is
     except shell.FlowServiceError as error:
         log.error("flow_failed", text=str(error))
         raise click.ClickException(str(error)) from error
-    log.info("flow_stopped", epoch=service.epoch, finals=service.state.n_finals)
+    log.info("flow_stopped", epoch=service.epoch, **service.figures()._asdict())

@@ -24,7 +24,21 @@ import schemas
 from pricers import scenarios
 from schemas import DeadLetter, DecodeError, Flow, Greeks, TradeGreeks, UnknownSchema, Watermark
 from streams import kafka, topics
-from streams.flow.fold import STATE_FORMAT, Arrival, Context, LaneError, State, provisional, resumed, step, to_bytes
+from streams.flow.fold import (
+    STATE_FORMAT,
+    Arrival,
+    Context,
+    LaneError,
+    State,
+    is_caught_up,
+    offsets,
+    overrun,
+    provisional,
+    reread,
+    resumed,
+    step,
+    to_bytes,
+)
 from streams.flow.settings import FlowSettings
 from streams.flow.side import SideSettings
 from streams.flow_service import checkpoints
@@ -50,6 +64,8 @@ POLL_S = 0.1
 LOOK_S = 1.0
 QUEUE_HIGH = 20_000
 NEVER_PASSED = 2**63
+PATIENCE_S = 5.0
+"""While some partitions wait, and nothing comes of the others for so long, those have nothing to read."""
 SOURCES = (*ENGINE_SOURCES, "streams/flow")
 """All that may change a byte of a record."""
 
@@ -98,6 +114,7 @@ class Service:
         self._checkpoint_due_s = time.monotonic() + settings.checkpoint_s
         self._look_due_s = 0.0
         self._began_ns = NEVER_PASSED
+        self._last_read_s = time.monotonic()
 
     def stop(self) -> None:
         """Ask the loop to end: it checkpoints and leaves."""
@@ -167,6 +184,7 @@ class Service:
             )
         self.next[lane] = offset + 1
         self.n_records += 1
+        self._last_read_s = time.monotonic()
         try:
             record = schemas.decode(message.value() or b"", self.resolve)
         except DecodeError as problem:
@@ -233,7 +251,15 @@ class Service:
             self.failures.append(f"{message.topic()}[{message.partition()}]: {problem}")
 
     def _regulate(self, consumer: Any) -> None:
-        """Lanes that are far ahead of the last one wait; so what is held in memory is bounded."""
+        """Lanes that are far ahead of the last one wait; so what is held in memory is bounded.
+
+        Where the last one has nothing to read (its worker is away) the others go on without being kept, for the provisional
+        records; once it is back, all are read again from behind what is final.
+        """
+        if self.state.is_overrun:
+            if is_caught_up(self.state, self.settings.ahead_s / 2.0):
+                self._reread(consumer)
+            return
         seconds = {lane: of.mark.second_ns for lane, of in self.state.lanes.items() if of.mark.second_ns > 0}
         if not seconds:
             return
@@ -251,6 +277,20 @@ class Service:
                     ]
                 )
         self.paused = wait
+        if not wait or self._last_read_s + PATIENCE_S > time.monotonic():
+            return
+        self.say("flow_overrun", final_ns=self.state.final.second_ns, waiting=len(wait))
+        self.state = overrun(self.state)
+        consumer.resume([self._place(lane, 0) for lane in sorted(self.paused)])
+        self.paused = set()
+
+    def _reread(self, consumer: Any) -> None:
+        """Go on behind the last final second."""
+        self.state = reread(self.state, self.context)
+        self.next = self.start.first | offsets(self.state.final)
+        self._last_read_s = time.monotonic()
+        consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
+        self.say("flow_reread", final_ns=self.state.final.second_ns)
 
     def _confirmed(self) -> None:
         """Everything sent stands in Kafka; FlowServiceError if it does not within the setting."""
