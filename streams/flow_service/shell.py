@@ -132,6 +132,7 @@ class Service:
             auto_offset_reset="error",
         )
         try:
+            self.paused = set()
             consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
             with rare_collections():
                 while not (self.is_stopping or until()):
