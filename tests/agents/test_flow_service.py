@@ -18,8 +18,9 @@ from streams import topics
 from streams.flow.fold import Arrival, Final, from_bytes, new_state, step
 from streams.flow_service import checkpoints, shell
 from streams.flow_service.checkpoints import Identity
+from streams.flow_service.output import FlowServiceError, Reset
 from streams.flow_service.settings import FoldSettings
-from streams.flow_service.shell import FlowServiceError, Reset, Service
+from streams.flow_service.shell import Service
 from streams.flow_service.start import TOPIC_OF, Start
 from streams.registry import SINGLE
 from tests.flow_log import CONTEXT, Lanes, interleaved, lanes
@@ -122,11 +123,13 @@ class Producer:
 
     def __init__(self, error: str = "") -> None:
         self.log: list[tuple[str, Any]] = []
+        self.keyed: list[tuple[str, Any]] = []
         self.error = error
         self._open: list[Any] = []
 
     def produce(self, topic: str, value: bytes, key: bytes, _partition: int, *, on_delivery: Any, **_: Any) -> None:
         self.log.append((topic, schemas.decode(value)))
+        self.keyed.append((key.decode(), self.log[-1][1]))
         self._open.append(on_delivery)
 
     def poll(self, _timeout_s: float) -> None:
@@ -153,6 +156,9 @@ class World:
     def run(self) -> None:
         """Until nothing is left to read."""
         self.service.run(until=lambda: not self.consumer.left)
+
+    def checkpoints(self) -> list[tuple[str, Checkpoint]]:
+        return [(key, record) for key, record in self.producer.keyed if isinstance(record, Checkpoint)]
 
     def records(self, kind: type) -> list[Any]:
         return [record for _, record in self.producer.log if isinstance(record, kind)]
@@ -209,7 +215,7 @@ def test_records_are_confirmed_before_the_checkpoint_and_the_checkpoint_before_t
     last_record = max(i for i, name in enumerate(names) if name in (topics.FLOW.name, topics.FLOW_STRIKES.name))
     assert last_record < names.index("flush", last_record) < first_piece
     assert names[-1] == "flush" and one.consumer.committed
-    stand = checkpoints.stands(one.records(Checkpoint))[0]
+    stand = checkpoints.stands(one.checkpoints())[0]
     final = from_bytes(stand.state, CONTEXT)
     assert stand.second_ns == final.second_ns == one.service.state.final.second_ns
     assert {f"{t}/{p}": mark.offset for (t, p), mark in final.marks.items()} == stand.offsets
