@@ -40,7 +40,9 @@ from streams.stack import default_workers
 @click.option(
     "--namespace", default="demo", show_default=True, help="Prefix of topics and groups; wiped before and after."
 )
-@click.option("--flow", "has_flow", is_flag=True, help="Dealer flow too: half a core; see it with greekstream flow.")
+@click.option(
+    "--flow", "has_flow", is_flag=True, help="Dealer flow too: a tenth of a core; see it with greekstream flow."
+)
 @click.option("--keep", is_flag=True, help="Leave the topics when the demo ends.")
 @click.option(
     "--json",

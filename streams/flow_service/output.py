@@ -84,7 +84,7 @@ class Output:
             raise FlowServiceError(f"{left} records not confirmed: {self._failures[:1] or 'Kafka is slow or away'}")
 
     def _produce(self, topic: str, key: str, value: bytes, partition: int, ts_ns: int) -> None:
-        headers = [*self._fixed, ("calc_wall_ns", str(time.time_ns()).encode())]
+        headers: list[tuple[str, str | bytes | None]] = [*self._fixed, ("calc_wall_ns", str(time.time_ns()).encode())]
         while True:
             try:
                 self._producer.produce(

@@ -274,7 +274,7 @@ class Service:
         )  # fmt: skip
 
 
-def _epoch(message: Message) -> int:
+def _epoch(message: Any) -> int:
     """Of the worker's state; 0 for a record that other tools have written."""
     headers = dict(message.headers() or ())
     try:
