@@ -19,6 +19,9 @@ TITLES = {
     "simulate": "The simulated venue",
     "metrics": "Metrics, health and readiness",
     "supervisor": "The supervisor",
+    "flow": "Dealer flow: every threshold of exposures, flips, ladder and labels",
+    "dealer": "Dealer flow: whose side the dealers are on",
+    "fold": "Dealer flow: the service",
 }
 NOTES = {
     "": "Above the tables of the file; the variables have no section in their names.",
@@ -30,6 +33,9 @@ NOTES = {
     "simulate": "Options of `greekstream simulate` come first.",
     "metrics": "Of each long-running process; `docs/operations.md` says what is served.",
     "supervisor": "Of `greekstream up`, beside its options.",
+    "flow": "A change of any of these stands in every record of `flow.v1` as `settings_hash`, and opens the service's next epoch.",
+    "dealer": "As the section before. The weights of the classes of trades are a table in `streams/flow/side/weights.py`.",
+    "fold": "Options of `greekstream flow-service` come first. Nothing here changes a byte of a record but what a cold start has seen.",
 }
 HEAD = f"""# Settings
 

@@ -47,6 +47,9 @@ SETTINGS = {
     "BROKER": ("streams.broker", "BrokerSettings"),
     "METRICS": ("streams.metrics.settings", "MetricsSettings"),
     "SUPERVISOR": ("streams.supervisor.settings", "SupervisorSettings"),
+    "FLOW": ("streams.flow.settings", "FlowSettings"),
+    "DEALER": ("streams.flow.side.settings", "SideSettings"),
+    "FOLD": ("streams.flow_service.settings", "FoldSettings"),
 }
 
 
@@ -104,7 +107,7 @@ def test_a_docker_client_accepts_the_file() -> None:
 
 
 def test_the_services_are_those_of_the_pipeline() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "ingest", "workers", "simulator", "ui", "prometheus", "grafana"}
+    assert set(SERVICES) == {"kafka", "topics", "ingest", "workers", "flow", "simulator", "ui", "prometheus", "grafana"}
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert {service["image"] for service in OURS.values()} == {SERVICES["workers"]["image"]}, (
         "one image for every service"
@@ -173,7 +176,7 @@ def test_every_command_and_health_check_of_ours_is_one_the_code_has(name: str) -
 
 
 def test_healthy_means_ready_and_is_asked_where_it_is_served() -> None:
-    for name in ("ingest", "workers"):
+    for name in ("ingest", "workers", "flow"):
         (url,) = re.findall(r"http://\S+?(?=')", OURS[name]["healthcheck"]["test"][-1])
         assert url == f"http://127.0.0.1:{OURS[name]['environment']['GREEKSTREAM_METRICS_PORT']}/ready"
 
@@ -202,7 +205,8 @@ def test_every_environment_name_is_a_setting(name: str) -> None:
 
 def test_settings_classes_and_prefixes_are_those_that_the_commands_load() -> None:
     for prefix, (module, cls) in SETTINGS.items():
-        command = {"METRICS": "worker", "SUPERVISOR": "up"}.get(prefix, prefix.lower())
+        flow = dict.fromkeys(("FLOW", "DEALER", "FOLD"), "flow_service")
+        command = {"METRICS": "worker", "SUPERVISOR": "up", **flow}.get(prefix, prefix.lower())
         source = inspect.getsource(importlib.import_module(f"streams.cli.{command}"))
         assert re.search(rf'{cls},\s+"{prefix}"', source), f"{module}.{cls} is not loaded as {prefix}"
 
