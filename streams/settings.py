@@ -50,6 +50,9 @@ SECTIONS = {
     "simulate": ("streams.simulator.settings", "SimulatorSettings"),
     "metrics": ("streams.metrics.settings", "MetricsSettings"),
     "supervisor": ("streams.supervisor.settings", "SupervisorSettings"),
+    "cme": ("streams.cme_service.settings", "CmeSettings"),
+    "marks": ("streams.cme.quotes", "MarkSettings"),
+    "share": ("streams.cme.share", "ShareSettings"),
 }
 """Section of the file: (module, class).  By name: who asks what settings there are need not import Numba for it."""
 

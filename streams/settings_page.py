@@ -19,6 +19,9 @@ TITLES = {
     "simulate": "The simulated venue",
     "metrics": "Metrics, health and readiness",
     "supervisor": "The supervisor",
+    "cme": "CME's files",
+    "marks": "CME's marks: what decides them, beside the files",
+    "share": "CME's share of futures open interest",
 }
 NOTES = {
     "": "Above the tables of the file; the variables have no section in their names.",
@@ -30,6 +33,9 @@ NOTES = {
     "simulate": "Options of `greekstream simulate` come first.",
     "metrics": "Of each long-running process; `docs/operations.md` says what is served.",
     "supervisor": "Of `greekstream up`, beside its options.",
+    "cme": "Of `greekstream cme`, beside its options.",
+    "marks": "Of `greekstream cme`. A change of any of these makes another batch of the same files.",
+    "share": "Of the monitor of CME's share.",
 }
 HEAD = f"""# Settings
 

@@ -243,7 +243,14 @@ SCHEMAS = Topic(
 )
 
 
-def _later(name: str, key: str, written_by: str, values: tuple[type, ...] = ()) -> Topic:
+def _later(
+    name: str,
+    key: str,
+    written_by: str,
+    values: tuple[type, ...] = (),
+    read_by: str = "consumers",
+    why: str = "a later capability",
+) -> Topic:
     return Topic(
         name=name,
         key=key,
@@ -254,8 +261,8 @@ def _later(name: str, key: str, written_by: str, values: tuple[type, ...] = ()) 
         local_bytes=32 * MIB,
         segment_bytes=8 * MIB,
         written_by=written_by,
-        read_by="consumers",
-        why="a later capability",
+        read_by=read_by,
+        why=why,
         is_later=True,
     )
 
@@ -263,7 +270,14 @@ def _later(name: str, key: str, written_by: str, values: tuple[type, ...] = ()) 
 FLOW = _later("flow.v1", "currency", "flow")
 FLOW_STRIKES = _later("flow.strikes.v1", "currency", "flow")
 FLOW_MERGED = _later("flow.merged.v1", "currency", "cme")
-CME_MARKS = _later("cme.marks.v1", "product", "cme", (CmeMark,))
+CME_MARKS = _later(
+    "cme.marks.v1",
+    "product",
+    "cme",
+    (CmeMark,),
+    read_by="merge",
+    why="greeks and open interest of CME's options, the dealers' side assumed; one partition: a batch is read in its order",
+)
 SURFACE = _later("surface.v1", "expiry", "surface")
 QUOTES = _later("quotes.v1", "instrument", "quoting")
 FILLS = _later("fills.v1", "instrument", "quoting")

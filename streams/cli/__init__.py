@@ -31,6 +31,7 @@ COMMANDS = {
     "why": ("why", "Why an instrument has no greeks."),
     "audit": ("audit", "How far our numbers are from the venue's and from European ones."),
     "settings": ("settings", "Every setting in force, and where it is from."),
+    "cme": ("cme", "CME's option files in, marks with assumed dealer side out."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
 

@@ -153,7 +153,17 @@ SUPERVISOR = (
     Metric("ready", GAUGE, "1 when /ready says so."),
 )
 
-ROLES: dict[str, tuple[Metric, ...]] = {"worker": WORKER, "ingest": INGEST, "supervisor": SUPERVISOR}
+CME = (
+    Metric("files", GAUGE, "Files that have been read into the book."),
+    Metric("rows", GAUGE, "Rows of these files, by what became of them.", ("what",)),
+    Metric("batches_total", COUNTER, "Batches of marks confirmed by Kafka."),
+    Metric("marks_total", COUNTER, "Marks in them."),
+    Metric("marks", GAUGE, "Marks of the newest batch.", ("status",)),
+    Metric("as_of_timestamp_seconds", GAUGE, "Moment of the newest batch, since the epoch; absent before the first."),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
+ROLES: dict[str, tuple[Metric, ...]] = {"worker": WORKER, "ingest": INGEST, "supervisor": SUPERVISOR, "cme": CME}
 
 
 def full_name(role: str, metric: Metric) -> str:
