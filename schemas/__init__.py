@@ -36,6 +36,19 @@ from schemas.enums import (
 from schemas.errors import BadName, DecodeError, EncodeError, SchemaError, UnknownSchema
 from schemas.evolution import to_plain
 from schemas.records_cme import CmeMark
+from schemas.records_flow import (
+    FlipLevel,
+    Flow,
+    FlowExposure,
+    FlowFlip,
+    FlowLadderStep,
+    FlowMaxPain,
+    FlowMerged,
+    FlowMergedStrike,
+    FlowPressure,
+    FlowStrike,
+    FlowWall,
+)
 from schemas.records_market import (
     Clock,
     FeedGap,
@@ -70,6 +83,9 @@ Record = (
     | DeadLetter
     | FeedStatus
     | CmeMark
+    | Flow
+    | FlowStrike
+    | FlowMerged
 )
 
 __all__ = [
@@ -92,6 +108,17 @@ __all__ = [
     "Engine",
     "FeedGap",
     "FeedStatus",
+    "FlipLevel",
+    "Flow",
+    "FlowExposure",
+    "FlowFlip",
+    "FlowLadderStep",
+    "FlowMaxPain",
+    "FlowMerged",
+    "FlowMergedStrike",
+    "FlowPressure",
+    "FlowStrike",
+    "FlowWall",
     "ForwardQuote",
     "ForwardSource",
     "Framing",

@@ -9,11 +9,11 @@ from typing import Any
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas import records_cme, records_market, records_operations, records_results
+from schemas import records_cme, records_flow, records_market, records_operations, records_results
 from schemas.errors import DecodeError, UnknownSchema
 
 NAMESPACE = "greekstream.v1"
-ROOMS = (records_market, records_results, records_operations, records_cme)
+ROOMS = (records_market, records_results, records_operations, records_cme, records_flow)
 
 RECORD_TYPES: tuple[type[Any], ...] = (
     records_market.OptionQuote,
@@ -33,6 +33,9 @@ RECORD_TYPES: tuple[type[Any], ...] = (
     records_operations.DeadLetter,
     records_operations.FeedStatus,
     records_cme.CmeMark,
+    records_flow.Flow,
+    records_flow.FlowStrike,
+    records_flow.FlowMerged,
 )
 
 Resolve = Callable[[bytes | int], str]

@@ -21,6 +21,9 @@ from schemas import (
     DeadLetter,
     FeedGap,
     FeedStatus,
+    Flow,
+    FlowMerged,
+    FlowStrike,
     Greeks,
     InstrumentSet,
     InstrumentState,
@@ -267,9 +270,39 @@ def _later(
     )
 
 
-FLOW = _later("flow.v1", "currency", "flow")
-FLOW_STRIKES = _later("flow.strikes.v1", "currency", "flow")
-FLOW_MERGED = _later("flow.merged.v1", "currency", "cme")
+FLOW = Topic(
+    "flow.v1",
+    "currency",
+    (Flow,),
+    1,
+    "delete",
+    30 * DAY_MS,
+    256 * MIB,
+    32 * MIB,
+    "flow",
+    "consumers",
+    "a few currencies, a record a second: one partition keeps them in the order of time; 30 days as the trades they rest on",
+)
+FLOW_STRIKES = Topic(
+    "flow.strikes.v1",
+    "currency",
+    (FlowStrike,),
+    1,
+    "delete",
+    30 * DAY_MS,
+    256 * MIB,
+    32 * MIB,
+    "flow",
+    "consumers",
+    "the same by strike and expiry, every few seconds: its size is that of the chain",
+)
+FLOW_MERGED = _later(
+    "flow.merged.v1",
+    "currency",
+    "merge",
+    (FlowMerged,),
+    why="Deribit's and CME's dealer gamma side by side, every few seconds; nothing is added across venues",
+)
 CME_MARKS = _later(
     "cme.marks.v1",
     "product",
@@ -286,8 +319,9 @@ ALERTS = _later("alerts.v1", "instrument", "doctor")
 
 NOW = (
     TICKS, GREEKS, LATEST, REJECTS, TRADES, AUDIT, CHECKPOINTS, CHECKPOINTS_HISTORY, DEADLETTER, FEED_STATUS, SCHEMAS,
+    FLOW, FLOW_STRIKES,
 )  # fmt: skip
-LATER = (FLOW, FLOW_STRIKES, FLOW_MERGED, CME_MARKS, SURFACE, QUOTES, FILLS, INVENTORY, ALERTS)
+LATER = (FLOW_MERGED, CME_MARKS, SURFACE, QUOTES, FILLS, INVENTORY, ALERTS)
 ALL = NOW + LATER
 _FIRST_WORDS = {topic.name.split(".")[0] for topic in ALL} | {"greekstream"}
 BY_NAME = {topic.name: topic for topic in ALL}

@@ -15,7 +15,6 @@ from streams import kafka, topics
 from tests.cme_files import DAY_NS, dbn_file, definition, open_interest
 from tests.cme_world import DAY, TAKEN, VECTOR, WEEK
 from tests.conftest import ROOT
-from tests.results_world import blank
 
 PUBLISHED = TAKEN + 3600 * 10**9
 
@@ -36,12 +35,10 @@ def records(bootstrap: str, name: str) -> list[Any]:
 
 
 def write_index(bootstrap: str, namespace: str, ts_ns: int, price: float) -> None:
-    values = blank(UnderlyingQuote) | {
-        "ts_event_ns": ts_ns, "price_index": "btc_usd", "base_currency": "BTC", "index_price": price, "futures": (), "forwards": (),
-    }  # fmt: skip
+    quote = UnderlyingQuote(ts_ns, 1, 1, "btc_usd", "BTC", False, price, None, (), ())
     producer = kafka.producer(bootstrap)
     name = topics.full_name(topics.TICKS, namespace)
-    value = schemas.encode(UnderlyingQuote(**values))
+    value = schemas.encode(quote)
     producer.produce(name, value, b"UnderlyingQuote", 0, timestamp=ts_ns // 10**6)
     assert producer.flush(20) == 0
 

@@ -33,7 +33,8 @@ SYMBOLS = {
 }
 RECORDS = (
     "OptionQuote OptionTrade InstrumentState UnderlyingQuote SettlementFixing Clock InstrumentSet FeedGap "
-    "Greeks Watermark Reject TradeGreeks Audit Checkpoint DeadLetter FeedStatus CmeMark"
+    "Greeks Watermark Reject TradeGreeks Audit Checkpoint DeadLetter FeedStatus CmeMark "
+    "Flow FlowStrike FlowMerged"
 )
 FIRST_FIELDS = {
     "OptionQuote": "ts_event_ns ingest_epoch instrument_name is_snapshot snapshot_id bid bid_size ask ask_size",
@@ -43,6 +44,9 @@ FIRST_FIELDS = {
     "Clock": "ts_event_ns ingest_epoch seq offset_ms",
     "Greeks": "instrument_name kind base_currency price_index payoff option_type strike expiry_ns contract_size",
     "CmeMark": "product instrument_name instrument_id root family base_currency option_type strike strike_index",
+    "Flow": "currency ts_event_ns is_final n_partitions late_partitions oldest_log_time_ns",
+    "FlowStrike": "currency ts_event_ns expiry_ns strike",
+    "FlowMerged": "currency ts_event_ns is_final",
     "Checkpoint": "group topic partition epoch offset offsets log_id log_time_ns settings_hash engine_version",
 }
 PLAIN = {"string": str, "long": int, "int": int, "double": float, "boolean": bool, "bytes": bytes}
