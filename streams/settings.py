@@ -51,6 +51,7 @@ SECTIONS = {
     "metrics": ("streams.metrics.settings", "MetricsSettings"),
     "supervisor": ("streams.supervisor.settings", "SupervisorSettings"),
     "cme": ("streams.cme_service.settings", "CmeSettings"),
+    "merge": ("streams.cme_service.settings", "MergeSettings"),
     "marks": ("streams.cme.quotes", "MarkSettings"),
     "share": ("streams.cme.share", "ShareSettings"),
 }

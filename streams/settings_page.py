@@ -20,6 +20,7 @@ TITLES = {
     "metrics": "Metrics, health and readiness",
     "supervisor": "The supervisor",
     "cme": "CME's files",
+    "merge": "CME's exposure beside Deribit's",
     "marks": "CME's marks: what decides them, beside the files",
     "share": "CME's share of futures open interest",
 }
@@ -34,8 +35,9 @@ NOTES = {
     "metrics": "Of each long-running process; `docs/operations.md` says what is served.",
     "supervisor": "Of `greekstream up`, beside its options.",
     "cme": "Of `greekstream cme`, beside its options.",
+    "merge": "Of `greekstream merge`, beside its options.",
     "marks": "Of `greekstream cme`. A change of any of these makes another batch of the same files.",
-    "share": "Of the monitor of CME's share.",
+    "share": "Of `greekstream merge`, which watches it.",
 }
 HEAD = f"""# Settings
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "audit": ("audit", "How far our numbers are from the venue's and from European ones."),
     "settings": ("settings", "Every setting in force, and where it is from."),
     "cme": ("cme", "CME's option files in, marks with assumed dealer side out."),
+    "merge": ("merge", "CME's dealer exposure beside Deribit's."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
 

@@ -53,3 +53,40 @@ def samples(figures: Figures) -> Samples:
     if figures.as_of_ns:
         found["as_of_timestamp_seconds"] = {(): figures.as_of_ns / NS_PER_S}
     return found
+
+
+@dataclass(frozen=True)
+class MergeFigures:
+    """One moment of the merge; counts are since the start of its process."""
+
+    n_records: int = 0
+    n_batches: int = 0
+    n_without_flow: int = 0
+    marks_ns: int = 0
+    """Moment of the newest batch of marks; 0: none yet."""
+    said_ns: Mapping[str, int] = field(default_factory=dict)
+    share: Mapping[str, float] = field(default_factory=dict)
+
+
+def merge_page() -> Page[MergeFigures]:
+    """The merge's page, empty yet."""
+    return Page("merge", merge_samples, merge_readiness)
+
+
+def merge_readiness(figures: MergeFigures) -> Readiness:
+    """Ready as soon as it reads: without marks or without flow there is nothing to say, and that is no fault of the merge."""
+    return Readiness(())
+
+
+def merge_samples(figures: MergeFigures) -> Samples:
+    """Samples of the table ``MERGE``."""
+    found: dict[str, dict[tuple[str, ...], float]] = {
+        "records_total": {(): figures.n_records},
+        "batches_total": {(): figures.n_batches},
+        "without_flow_total": {(): figures.n_without_flow},
+        "as_of_timestamp_seconds": {(currency,): ns / NS_PER_S for currency, ns in figures.said_ns.items()},
+        "cme_share_ratio": {(currency,): share for currency, share in figures.share.items()},
+    }
+    if figures.marks_ns:
+        found["marks_timestamp_seconds"] = {(): figures.marks_ns / NS_PER_S}
+    return found

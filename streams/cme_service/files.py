@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from streams.cme.book import Book, Facts, step
 from streams.cme.refused import Refused
-from streams.cme.sources import kind_of, known_ns, rows_of
+from streams.cme.sources import CSV, kind_of, known_ns, rows_of
 
 SUFFIXES = (".dbn", ".dbn.zst", ".csv", ".csv.zst")
 """What is taken of a folder; a file that is named is read whatever it is called."""
@@ -18,6 +19,8 @@ PIECE = 1 << 20
 REPORT_ROWS = 4_096
 N_EXAMPLES = 20
 """Refused rows of a file that are shown; all are counted."""
+FIRST_DAY, LAST_DAY = date(2017, 12, 1), date(2037, 12, 31)
+"""Days whose holidays are asked for: the first bitcoin future is of December 2017.  Fixed, so that the same files mean the same."""
 LATE = "later than the moment"
 
 
@@ -56,6 +59,15 @@ def found(paths: Iterable[Path]) -> dict[Path, Stamp]:
         stat = path.stat()
         stamps[path] = Stamp(stat.st_size, stat.st_mtime_ns)
     return stamps
+
+
+def facts_for(kind: str, facts: Facts) -> Facts:
+    """Facts for a file of this kind: settlement files need the holidays of the United States, asked for once."""
+    if kind != CSV or facts.us is not None:
+        return facts
+    from streams.cme.exchange_days import NEW_YORK, business_days
+
+    return facts._replace(us=business_days(NEW_YORK, FIRST_DAY, LAST_DAY))
 
 
 def digest_of(path: Path) -> str:

@@ -107,7 +107,7 @@ class Publisher:
 
         PublishError when either is not confirmed.
         """
-        fixed = [
+        fixed: list[tuple[str, str | bytes | None]] = [
             ("batch", name.batch.encode()), ("n_results", str(len(marks)).encode()), ("epoch", str(EPOCH).encode()),
             ("calc_wall_ns", str(time.time_ns()).encode()), ("host", self._host.encode()),
         ]  # fmt: skip
@@ -133,7 +133,9 @@ class Publisher:
             )
         )  # fmt: skip
 
-    def _produce(self, topic: str, key: bytes, value: bytes, ts_ms: int, headers: list[tuple[str, bytes]]) -> None:
+    def _produce(
+        self, topic: str, key: bytes, value: bytes, ts_ms: int, headers: list[tuple[str, str | bytes | None]]
+    ) -> None:
         while len(self._producer) > QUEUE_HIGH:
             self._producer.poll(0.05)
         self._producer.produce(

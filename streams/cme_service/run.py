@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from streams.cme.batch import Batch, batch, newest_ns
 from streams.cme.book import Book, Facts
 from streams.cme.quotes import MarkSettings
 from streams.cme.roots import CME
-from streams.cme.sources import CSV, kind_of
+from streams.cme.sources import kind_of
 from streams.cme_service import files, index
 from streams.cme_service.figures import Figures
 from streams.cme_service.files import FileRead, Stamp
@@ -26,9 +25,6 @@ from streams.settings import settings_hash
 NS_PER_S = 1_000_000_000
 DAY_NS = 86_400 * NS_PER_S
 CURRENCIES = tuple(sorted({product.base_currency for product in CME.products.values()}))
-FIRST_DAY, LAST_DAY = date(2017, 12, 1), date(2037, 12, 31)
-"""Days whose holidays are asked for: the first bitcoin future is of December 2017.  Fixed, so that the same files mean the same."""
-
 Progress = Callable[[Path, int, int], None]
 """(file, rows, bytes) read of it so far."""
 
@@ -61,11 +57,7 @@ class Reading:
     def take(self, path: Path, stamp: Stamp, until_ns: int | None, on_progress: Progress) -> None:
         """Read one more file.  OSError where it cannot be read."""
         with path.open("rb") as file:
-            needs_days = self.facts.us is None and kind_of(file) == CSV
-        if needs_days:
-            from streams.cme.exchange_days import NEW_YORK, business_days
-
-            self.facts = self.facts._replace(us=business_days(NEW_YORK, FIRST_DAY, LAST_DAY))
+            self.facts = files.facts_for(kind_of(file), self.facts)
         found = files.read(path, self.book, self.facts, until_ns, lambda n, n_bytes: on_progress(path, n, n_bytes))
         self.reads.append(found)
         self.stamps[path] = stamp

@@ -57,3 +57,30 @@ class CmeSettings:
                 raise ValueError(f"index_prices {text!r}: want each currency once, as BTC=105000")
             found[currency.upper()] = price
         return found
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """CME's exposure beside Deribit's.  Environment: GREEKSTREAM_MERGE_<NAME>."""
+
+    namespace: str = ""
+    """Prefix of topics; empty for the live venue."""
+    profile: str = "local"
+    """Of the topics it makes: ``local`` keeps them small, ``server`` keeps them by time."""
+    marks_max_age_days: float = 5.0
+    """CME's marks older than this at the second of the flow are left out: a long weekend and a day."""
+    checkpoint_s: float = 2.0
+    """Progress is recorded so often: what is repeated after a crash is no more than that."""
+    open_interest: tuple[str, ...] = ()
+    """Files and folders with futures open interest: CME's own files, and ``day,currency,venue,open_interest_coin`` of other venues."""
+    open_interest_poll_s: float = 60.0
+    """These are looked at so often; they change once a day."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with what would be right."""
+        topics.check_namespace(self.namespace)
+        if self.profile not in topics.PROFILES:
+            raise ValueError(f"profile {self.profile!r}: want one of {', '.join(topics.PROFILES)}")
+        for name in ("marks_max_age_days", "checkpoint_s", "open_interest_poll_s"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; want a positive number")

@@ -163,7 +163,23 @@ CME = (
     Metric("ready", GAUGE, "1 when /ready says so."),
 )
 
-ROLES: dict[str, tuple[Metric, ...]] = {"worker": WORKER, "ingest": INGEST, "supervisor": SUPERVISOR, "cme": CME}
+MERGE = (
+    Metric("records_total", COUNTER, "Records of flow.merged.v1 sent."),
+    Metric("batches_total", COUNTER, "Batches of CME's marks read."),
+    Metric("without_flow_total", COUNTER, "Sets of strikes given up: their second has no final flow."),
+    Metric("as_of_timestamp_seconds", GAUGE, "Second of the newest record, since the epoch.", ("currency",)),
+    Metric("marks_timestamp_seconds", GAUGE, "Moment of CME's newest marks, since the epoch; absent before the first."),
+    Metric("cme_share_ratio", GAUGE, "CME's share of futures open interest, newest reading.", ("currency",)),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
+ROLES: dict[str, tuple[Metric, ...]] = {
+    "worker": WORKER,
+    "ingest": INGEST,
+    "supervisor": SUPERVISOR,
+    "cme": CME,
+    "merge": MERGE,
+}
 
 
 def full_name(role: str, metric: Metric) -> str:

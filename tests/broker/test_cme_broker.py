@@ -1,4 +1,4 @@
-"""B21: CME's marks on a real Kafka: confirmed before progress, the same bytes again."""
+"""B21, K5: CME's marks and the merge on a real Kafka: confirmed before progress, the same bytes again, nothing lost or repeated."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import schemas
-from schemas import UnderlyingQuote
+from schemas import Flow, UnderlyingQuote
 from streams import kafka, topics
 from tests.cme_files import DAY_NS, dbn_file, definition, open_interest
 from tests.cme_world import DAY, TAKEN, VECTOR, WEEK
 from tests.conftest import ROOT
+from tests.flow_records import strike
 
 PUBLISHED = TAKEN + 3600 * 10**9
 
 
 def run(bootstrap: str, *words: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", *words, "--json"], capture_output=True, text=True, check=False, cwd=ROOT,
+        [sys.executable, "-m", "streams.cli", *words], capture_output=True, text=True, check=False, cwd=ROOT,
         env={**os.environ, "KAFKA_BOOTSTRAP": bootstrap}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -43,6 +44,14 @@ def write_index(bootstrap: str, namespace: str, ts_ns: int, price: float) -> Non
     assert producer.flush(20) == 0
 
 
+def write_flow(bootstrap: str, namespace: str, flow_and_strikes: list[Any]) -> None:
+    producer = kafka.producer(bootstrap)
+    for record in flow_and_strikes:
+        topic = topics.FLOW if isinstance(record, Flow) else topics.FLOW_STRIKES
+        producer.produce(topics.full_name(topic, namespace), schemas.encode(record), record.currency.encode(), 0)
+    assert producer.flush(20) == 0
+
+
 def test_marks_are_published_once_and_the_same_bytes_again(bootstrap: str, namespace: str, tmp_path: Path) -> None:
     foreign = definition(11, "EW2M6 C6000", "EW2", "C", WEEK, multiplier=50.0, strike=6000.0, underlying_id=12)
     (tmp_path / "a.definition.dbn.zst").write_bytes(dbn_file((*VECTOR[:2], foreign)))
@@ -50,7 +59,7 @@ def test_marks_are_published_once_and_the_same_bytes_again(bootstrap: str, names
     (tmp_path / "b.statistics.dbn").write_bytes(dbn_file((*VECTOR[2:], interest), "statistics", is_compressed=False))
     for ts_ns, price in ((PUBLISHED - 30 * 10**9, 99_000.0), (PUBLISHED, 100_000.0), (PUBLISHED + DAY_NS, 1.0)):
         write_index(bootstrap, namespace, ts_ns, price)
-    words = ("cme", str(tmp_path), "--namespace", namespace)
+    words = ("cme", str(tmp_path), "--json", "--namespace", namespace)
     first = run(bootstrap, *words)
     assert (first["marks"], first["is_published"]) == (1, True)
     assert first["index_prices"] == {"BTC": 100_000.0}, "the log's, of the moment of the marks"
@@ -67,3 +76,20 @@ def test_marks_are_published_once_and_the_same_bytes_again(bootstrap: str, names
     mark = schemas.decode(one.value())
     assert mark.product == "BTC" and mark.strike_index is not None
     assert dict(one.headers())["batch"].decode() == first["batch"]
+
+    write_flow(bootstrap, namespace, [*second(PUBLISHED), *second(PUBLISHED + 1)])
+    merge = ("merge", "--until-end", "--namespace", namespace)
+    assert run(bootstrap, *merge, "--from-start")["records"] == 1, "the second set is still growing"
+    write_flow(bootstrap, namespace, [strike(PUBLISHED + 2, 1.0)])
+    assert run(bootstrap, *merge) == {
+        "topic": f"{namespace}.flow.merged.v1",
+        "records": 1,
+        "batches": 2,
+        "without_flow": 0,
+    }
+    merged = [
+        schemas.decode(one.value()) for one in records(bootstrap, topics.full_name(topics.FLOW_MERGED, namespace))
+    ]
+    assert [one.ts_event_ns for one in merged] == [PUBLISHED, PUBLISHED + 1]
+    assert {one.cme_assumption_signed_usd_per_pct for one in merged} == {mark.gamma_usd_per_pct_assumption_signed}
+    assert {one.deribit_trade_signed_usd_per_pct for one in merged} == {600_000.0}

@@ -49,6 +49,7 @@ SETTINGS = {
     "METRICS": ("streams.metrics.settings", "MetricsSettings"),
     "SUPERVISOR": ("streams.supervisor.settings", "SupervisorSettings"),
     "CME": ("streams.cme_service.settings", "CmeSettings"),
+    "MERGE": ("streams.cme_service.settings", "MergeSettings"),
 }
 
 
@@ -117,7 +118,18 @@ def test_a_docker_client_accepts_the_file() -> None:
 
 
 def test_the_services_are_those_of_the_pipeline() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "ingest", "workers", "cme", "simulator", "ui", "prometheus", "grafana"}
+    assert set(SERVICES) == {
+        "kafka",
+        "topics",
+        "ingest",
+        "workers",
+        "cme",
+        "merge",
+        "simulator",
+        "ui",
+        "prometheus",
+        "grafana",
+    }
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert {service["image"] for service in OURS.values()} == {SERVICES["workers"]["image"]}, (
         "one image for every service"
@@ -186,7 +198,7 @@ def test_every_command_and_health_check_of_ours_is_one_the_code_has(name: str) -
 
 
 def test_healthy_means_ready_and_is_asked_where_it_is_served() -> None:
-    for name in ("ingest", "workers", "cme"):
+    for name in ("ingest", "workers", "cme", "merge"):
         (url,) = re.findall(r"http://\S+?(?=')", OURS[name]["healthcheck"]["test"][-1])
         assert url == f"http://127.0.0.1:{OURS[name]['environment']['GREEKSTREAM_METRICS_PORT']}/ready"
 
