@@ -52,6 +52,7 @@ SECTIONS = {
     "supervisor": ("streams.supervisor.settings", "SupervisorSettings"),
     "cme": ("streams.cme_service.settings", "CmeSettings"),
     "merge": ("streams.cme_service.settings", "MergeSettings"),
+    "history": ("streams.history.settings", "HistorySettings"),
     "marks": ("streams.cme.quotes", "MarkSettings"),
     "share": ("streams.cme.share", "ShareSettings"),
 }

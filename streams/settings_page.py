@@ -21,6 +21,7 @@ TITLES = {
     "supervisor": "The supervisor",
     "cme": "CME's files",
     "merge": "CME's exposure beside Deribit's",
+    "history": "History",
     "marks": "CME's marks: what decides them, beside the files",
     "share": "CME's share of futures open interest",
 }
@@ -36,6 +37,7 @@ NOTES = {
     "supervisor": "Of `greekstream up`, beside its options.",
     "cme": "Of `greekstream cme`, beside its options.",
     "merge": "Of `greekstream merge`, beside its options.",
+    "history": "Of `greekstream history` and its commands, beside their options.",
     "marks": "Of `greekstream cme`. A change of any of these makes another batch of the same files.",
     "share": "Of `greekstream merge`, which watches it.",
 }

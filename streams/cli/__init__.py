@@ -33,6 +33,7 @@ COMMANDS = {
     "settings": ("settings", "Every setting in force, and where it is from."),
     "cme": ("cme", "CME's option files in, marks with assumed dealer side out."),
     "merge": ("merge", "CME's dealer exposure beside Deribit's."),
+    "history": ("history", "Results into Parquet, exactly once; chains, vols and statistics of the past."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
 

@@ -173,12 +173,22 @@ MERGE = (
     Metric("ready", GAUGE, "1 when /ready says so."),
 )
 
+HISTORY = (
+    Metric("rows_total", COUNTER, "Rows written to files.", ("table",)),
+    Metric("files_total", COUNTER, "Files written.", ("table",)),
+    Metric("rows_waiting", GAUGE, "Rows in memory, not yet written.", ("table",)),
+    Metric("unreadable_total", COUNTER, "Records that could not be decoded.", ("table",)),
+    Metric("missed_total", COUNTER, "Records that retention had deleted before they were read.", ("table",)),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
 ROLES: dict[str, tuple[Metric, ...]] = {
     "worker": WORKER,
     "ingest": INGEST,
     "supervisor": SUPERVISOR,
     "cme": CME,
     "merge": MERGE,
+    "history": HISTORY,
 }
 
 

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
 
 import schemas
 from schemas import Flow, UnderlyingQuote
 from streams import kafka, topics
+from streams.cli import main
+from streams.cme.share import ShareSettings
+from streams.cme_service import figures
+from streams.cme_service.merging import Merging
+from streams.cme_service.settings import MergeSettings
 from tests.cme_files import DAY_NS, dbn_file, definition, open_interest
 from tests.cme_world import DAY, TAKEN, VECTOR, WEEK
-from tests.conftest import ROOT
-from tests.flow_records import strike
+from tests.flow_records import second, strike
 
 PUBLISHED = TAKEN + 3600 * 10**9
 
 
 def run(bootstrap: str, *words: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", *words], capture_output=True, text=True, check=False, cwd=ROOT,
-        env={**os.environ, "KAFKA_BOOTSTRAP": bootstrap}, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    """The command in this process: some of their own would import all anew."""
+    done = CliRunner().invoke(main, words, env={"KAFKA_BOOTSTRAP": bootstrap})
+    assert done.exit_code == 0, (done.output, done.exception)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def merged(bootstrap: str, namespace: str, *, from_start: bool) -> dict[str, int]:
+    merging = Merging(
+        MergeSettings(namespace), ShareSettings(), 1.0, bootstrap, "here", figures.merge_page(), lambda *_, **__: None
+    )
+    merging.run(until_end=True, from_start=from_start)
+    return {"records": merging.n_records, "batches": merging.n_batches, "without_flow": merging.state.n_without_flow}
 
 
 def records(bootstrap: str, name: str) -> list[Any]:
@@ -64,10 +73,10 @@ def test_marks_are_published_once_and_the_same_bytes_again(bootstrap: str, names
     assert (first["marks"], first["is_published"]) == (1, True)
     assert first["index_prices"] == {"BTC": 100_000.0}, "the log's, of the moment of the marks"
     assert first["not_published"]["no_product_by_root"] == {"EW2": 1}
-    second = run(bootstrap, *words)
-    assert (second["batch"], second["is_published"]) == (first["batch"], False)
-    third = run(bootstrap, *words, "--again")
-    assert (third["batch"], third["is_published"]) == (first["batch"], True)
+    known = run(bootstrap, *words)
+    assert (known["batch"], known["is_published"]) == (first["batch"], False)
+    anew = run(bootstrap, *words, "--again")
+    assert (anew["batch"], anew["is_published"]) == (first["batch"], True)
 
     name = topics.full_name(topics.CME_MARKS, namespace)
     one, again = records(bootstrap, name)
@@ -78,18 +87,10 @@ def test_marks_are_published_once_and_the_same_bytes_again(bootstrap: str, names
     assert dict(one.headers())["batch"].decode() == first["batch"]
 
     write_flow(bootstrap, namespace, [*second(PUBLISHED), *second(PUBLISHED + 1)])
-    merge = ("merge", "--until-end", "--namespace", namespace)
-    assert run(bootstrap, *merge, "--from-start")["records"] == 1, "the second set is still growing"
+    assert merged(bootstrap, namespace, from_start=True)["records"] == 1, "the second set is still growing"
     write_flow(bootstrap, namespace, [strike(PUBLISHED + 2, 1.0)])
-    assert run(bootstrap, *merge) == {
-        "topic": f"{namespace}.flow.merged.v1",
-        "records": 1,
-        "batches": 2,
-        "without_flow": 0,
-    }
-    merged = [
-        schemas.decode(one.value()) for one in records(bootstrap, topics.full_name(topics.FLOW_MERGED, namespace))
-    ]
-    assert [one.ts_event_ns for one in merged] == [PUBLISHED, PUBLISHED + 1]
-    assert {one.cme_assumption_signed_usd_per_pct for one in merged} == {mark.gamma_usd_per_pct_assumption_signed}
-    assert {one.deribit_trade_signed_usd_per_pct for one in merged} == {600_000.0}
+    assert merged(bootstrap, namespace, from_start=False) == {"records": 1, "batches": 2, "without_flow": 0}
+    found = [schemas.decode(one.value()) for one in records(bootstrap, topics.full_name(topics.FLOW_MERGED, namespace))]
+    assert [one.ts_event_ns for one in found] == [PUBLISHED, PUBLISHED + 1]
+    assert {one.cme_assumption_signed_usd_per_pct for one in found} == {mark.gamma_usd_per_pct_assumption_signed}
+    assert {one.deribit_trade_signed_usd_per_pct for one in found} == {600_000.0}

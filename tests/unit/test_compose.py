@@ -49,6 +49,7 @@ SETTINGS = {
     "METRICS": ("streams.metrics.settings", "MetricsSettings"),
     "SUPERVISOR": ("streams.supervisor.settings", "SupervisorSettings"),
     "CME": ("streams.cme_service.settings", "CmeSettings"),
+    "HISTORY": ("streams.history.settings", "HistorySettings"),
     "MERGE": ("streams.cme_service.settings", "MergeSettings"),
 }
 
@@ -66,9 +67,10 @@ def parse_command(words: list[str]) -> click.Context:
             name, command, words = group.resolve_command(parent, words)
             assert command is not None
             context = command.make_context(name, list(words), parent=parent)
-            if not isinstance(command, click.Group):
+            rest = [*context._protected_args, *context.args]
+            if not isinstance(command, click.Group) or (command.invoke_without_command and not rest):
                 return context
-            group, parent, words = command, context, [*context._protected_args, *context.args]
+            group, parent, words = command, context, rest
 
 
 def compose_specification() -> dict[str, Any]:
@@ -125,6 +127,7 @@ def test_the_services_are_those_of_the_pipeline() -> None:
         "workers",
         "cme",
         "merge",
+        "history",
         "simulator",
         "ui",
         "prometheus",
@@ -198,7 +201,7 @@ def test_every_command_and_health_check_of_ours_is_one_the_code_has(name: str) -
 
 
 def test_healthy_means_ready_and_is_asked_where_it_is_served() -> None:
-    for name in ("ingest", "workers", "cme", "merge"):
+    for name in ("ingest", "workers", "cme", "merge", "history"):
         (url,) = re.findall(r"http://\S+?(?=')", OURS[name]["healthcheck"]["test"][-1])
         assert url == f"http://127.0.0.1:{OURS[name]['environment']['GREEKSTREAM_METRICS_PORT']}/ready"
 
@@ -307,7 +310,7 @@ def test_the_image_has_the_extras_that_its_services_need() -> None:
     (install,) = [line for line in dockerfile() if line[0] == "RUN" and any(word.endswith("/pip") for word in line)]
     extras = set(install[-1].strip("'.[]").split(","))
     known = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-    assert {"registry", "cme"} <= extras <= known - {"broker", "dev"}
+    assert {"registry", "cme", "history"} <= extras <= known - {"broker", "dev"}
 
 
 def test_the_image_runs_as_nobody_special_and_writes_only_where_it_may() -> None:

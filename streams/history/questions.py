@@ -1,0 +1,182 @@
+"""What can be asked of the folder: reads the files that count, and hands their rows to the pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from streams.history import asof, volatility
+from streams.history.store import StoreError, files, span_of
+from streams.history.tables import TABLES, Table, arrow_schema
+from streams.history.volatility import NS_PER_S, SECONDS_PER_YEAR, Premium, Realised
+
+DAY_NS = 86_400 * NS_PER_S
+GREEKS = TABLES["greeks"]
+VOLS = ("instrument_name", "kind", "expiry_ns", "strike", "option_type", "status", "ts_event_ns", "epoch", "source_offset",
+        "result_seq", "forward", "tau_years", "sigma", "delta", "dvol")  # fmt: skip
+
+
+def load(
+    place: Path, table: Table, begin_ns: int, end_ns: int, *, columns: Sequence[str] | None = None, currency: str = "",
+    instruments: Sequence[str] = (),
+) -> pa.Table:  # fmt: skip
+    """Rows with begin <= ts_event_ns < end.  StoreError where there is no such table.
+
+    Only files whose time and currency fit are opened, and of them only the parts that may hold the instruments.
+    """
+    if not (place / table.name).is_dir():
+        raise StoreError(f"no table {table.name} in {place}; greekstream history writes it")
+    some = [
+        str(path)
+        for path in files(place, table)
+        if (not currency or path.parent.name == f"currency={currency}")
+        and span_of(path)[0] < end_ns
+        and span_of(path)[1] >= begin_ns
+    ]
+    schema = arrow_schema(table)
+    wanted = list(columns) if columns is not None else schema.names
+    if not some:
+        return schema.empty_table().select(wanted)
+    time = ds.field("ts_event_ns")
+    where = (time >= begin_ns) & (time < end_ns)
+    if instruments:
+        where &= ds.field("instrument_name").isin(list(instruments))
+    return ds.dataset(some, schema=schema, format="parquet").to_table(columns=wanted, filter=where)
+
+
+def chain(
+    place: Path, time_ns: int, *, currency: str = "", max_age_s: float = 65.0, columns: Sequence[str] | None = None
+) -> pa.Table:  # fmt: skip
+    """The chain as it was known at a moment (``asof.chain_at``)."""
+    begin_ns = time_ns - round(max_age_s * NS_PER_S)
+    rows = load(place, GREEKS, begin_ns, time_ns + 1, columns=columns, currency=currency)
+    return asof.chain_at(rows, time_ns, max_age_s)
+
+
+def vols(place: Path, instrument: str, begin_ns: int, end_ns: int, every_s: float = 60.0) -> pa.Table:
+    """An instrument's vols over time: its last row of each interval."""
+    names = (*VOLS, "sigma_bid", "sigma_ask", "sigma_mark", "european_sigma", "venue_sigma", "sigma_source")
+    rows = load(place, GREEKS, begin_ns, end_ns, columns=names, instruments=[instrument])
+    return asof.last_of_each(rows, every_s) if rows.num_rows else rows
+
+
+class Smile(NamedTuple):
+    """One expiry of a moment; fractions a year."""
+
+    expiry_ns: int
+    tau_years: float
+    forward: float
+    sigma_atm: float | None
+    risk_reversal_25: float | None
+    butterfly_25: float | None
+
+
+def smiles(rows: pa.Table, time_ns: int) -> list[Smile]:
+    """Every expiry of a chain, ascending; options without a vol are left out."""
+    usable = rows.filter(pc.and_(pc.equal(rows["kind"], "OPTION"), pc.is_valid(rows["sigma"])))
+    found = []
+    for expiry_ns in sorted(set(usable["expiry_ns"].to_pylist())):
+        of_expiry = usable.filter(pc.equal(usable["expiry_ns"], expiry_ns)).to_pylist()
+        forwards = [row["forward"] for row in of_expiry if row["forward"]]
+        if not forwards:
+            continue
+        forward = float(np.median(forwards))
+        atm = volatility.at_the_money_sigma(
+            [row["strike"] for row in of_expiry], [row["sigma"] for row in of_expiry], forward
+        )  # fmt: skip
+        call, put = (_at_delta(of_expiry, kind, delta) for kind, delta in (("CALL", 0.25), ("PUT", -0.25)))
+        has_wings = call is not None and put is not None
+        found.append(
+            Smile(
+                expiry_ns, (expiry_ns - time_ns) / NS_PER_S / SECONDS_PER_YEAR, forward, atm,
+                volatility.risk_reversal(call, put) if has_wings else None,
+                volatility.butterfly(call, put, atm) if has_wings and atm is not None else None,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _at_delta(rows: list[dict[str, Any]], kind: str, delta: float) -> Any:
+    some = [row for row in rows if row["option_type"] == kind and row["delta"] is not None]
+    return volatility.sigma_at_delta([row["delta"] for row in some], [row["sigma"] for row in some], delta)
+
+
+def constant_maturity(rows: pa.Table, time_ns: int, days: float) -> float | None:
+    """At-the-money vol of a maturity, from a chain."""
+    known = [one for one in smiles(rows, time_ns) if one.sigma_atm is not None]
+    sigmas = [one.sigma_atm for one in known if one.sigma_atm is not None]
+    return volatility.constant_maturity_sigma([one.tau_years for one in known], sigmas, days / 365.0)
+
+
+def past_sigmas(place: Path, currency: str, time_ns: int, days: float, n_days: int) -> Iterator[tuple[int, float]]:
+    """(moment, at-the-money vol of a maturity) at this time of each of the last ``n_days`` days, the newest first; a day whose chain
+    says none is left out."""
+    for i in range(n_days):
+        moment_ns = time_ns - i * DAY_NS
+        sigma = constant_maturity(chain(place, moment_ns, currency=currency, columns=VOLS), moment_ns, days)
+        if sigma is not None:
+            yield moment_ns, sigma
+
+
+def realised(
+    place: Path, currency: str, begin_ns: int, end_ns: int, step_s: float
+) -> tuple[Realised, Realised]:  # fmt: skip
+    """(close to close, Parkinson) of the coin's index, as the perpetual's rows have it."""
+    names = ("instrument_name", "ts_event_ns", "epoch", "source_offset", "result_seq", "index_price")
+    rows = load(
+        place, GREEKS, begin_ns, end_ns, columns=names, currency=currency, instruments=[f"{currency}-PERPETUAL"]
+    ).filter(pc.field("index_price").is_valid())  # fmt: skip
+    rows = asof.newest_by(rows, ("instrument_name", "ts_event_ns"))
+    times = rows["ts_event_ns"].to_numpy().astype(np.int64)
+    prices = rows["index_price"].to_numpy().astype(np.float64)
+    found = volatility.bars(times, prices, begin_ns, end_ns, step_s)
+    return volatility.close_to_close(found, step_s), volatility.parkinson(found, step_s)
+
+
+class Standing(NamedTuple):
+    """Where a currency's vol stands at a moment (M2, DEFINITIONS 3.13)."""
+
+    time_ns: int
+    maturity_days: float
+    sigma: float | None
+    """At the money, constant maturity."""
+    dvol: float | None
+    """The venue's own index."""
+    rank: float | None
+    percentile: float | None
+    n_days: int
+    """Days of the last 52 weeks that have a vol: rank and percentile are of these."""
+    realised_close: Realised
+    """Over the maturity's time before the moment."""
+    realised_parkinson: Realised
+    premium_trailing: Premium | None
+    premium_forward: Premium | None
+    """Of the vol one maturity ago, against what came since."""
+
+
+def standing(
+    place: Path, currency: str, time_ns: int, *, days: float = 30.0, n_days: int = volatility.N_DAYS, step_s: float = 300.0
+) -> Standing:  # fmt: skip
+    """Vol now, its rank and percentile, realised vol and risk premium."""
+    now = chain(place, time_ns, currency=currency, columns=VOLS)
+    sigma = constant_maturity(now, time_ns, days)
+    past = dict(past_sigmas(place, currency, time_ns, days, n_days))
+    sigmas = list(past.values())
+    begin_ns = time_ns - round(days * DAY_NS)
+    close, range_ = realised(place, currency, begin_ns, time_ns, step_s)
+    before = constant_maturity(chain(place, begin_ns, currency=currency, columns=VOLS), begin_ns, days)
+    dvols = [one for one in now["dvol"].to_pylist() if one is not None]
+    return Standing(
+        time_ns, days, sigma, dvols[0] if dvols else None,
+        None if sigma is None else volatility.iv_rank(sigmas, sigma),
+        None if sigma is None else volatility.iv_percentile(sigmas, sigma),
+        len(sigmas), close, range_,
+        None if sigma is None or close.sigma is None else volatility.risk_premium(sigma, close.sigma, "trailing"),
+        None if before is None or close.sigma is None else volatility.risk_premium(before, close.sigma, "forward"),
+    )  # fmt: skip
