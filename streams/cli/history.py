@@ -159,6 +159,40 @@ def chain(
     _show([{**row, "age_s": (at_ns - row["ts_event_ns"]) / NS_PER_S} for row in rows], heads, is_json)
 
 
+@command.command("asof")
+@click.argument("table")
+@at_option
+@click.option("--currency", default="", metavar="BTC", help="Of this coin only.")
+@click.option(
+    "--max-age",
+    "max_age_s",
+    type=float,
+    default=65.0,
+    show_default=True,
+    help="Rows older than this at the moment are none; s.",
+)
+@folder_option
+@namespace_option
+def as_of(
+    table: str, at_ns: int, currency: str, max_age_s: float, folder: Path | None, namespace: str | None
+) -> None:  # fmt: skip
+    """Any table as of a moment, JSON, one object a line: its newest row of each instrument, or of each currency.
+
+    TABLE is greeks, trades, flow, audit, flow_strikes, flow_merged or cme_marks, as far as they are written.
+
+    Example: greekstream history asof flow --at 2026-01-09T07:45:00Z --currency BTC
+    """
+    settings = _settings(folder=folder, namespace=namespace)
+    from streams.history import questions
+    from streams.history.tables import TABLES
+
+    if table not in TABLES:
+        raise click.UsageError(f"no table {table}: want one of {', '.join(TABLES)}")
+    with _answers():
+        rows = questions.newest(settings.place, TABLES[table], at_ns, currency=currency, max_age_s=max_age_s)
+    _show(rows.to_pylist(), [], True)
+
+
 @command.command("vols")
 @click.argument("instrument")
 @click.option("--since", "since_ns", type=Moment(), required=True, help="ISO 8601, UTC where it says no zone.")

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 RANK = "_epoch"
-IDENTITY = (RANK, "source_offset", "result_seq")
+IDENTITY = (RANK, "source_offset", "result_seq", "log_offset")
+"""As far as the rows have them: dealer flow has no source of its own, and of its records of one second the later is the final one."""
 NS_PER_S = 1_000_000_000
 EXPIRED = "EXPIRED"
 
@@ -22,7 +23,8 @@ def newest_by(rows: pa.Table, keys: tuple[str, ...]) -> pa.Table:
         return rows
     # who has no epoch is older than the epochs
     ranked = rows.append_column(RANK, pc.fill_null(rows["epoch"], -1))
-    order = (*keys, *(() if "ts_event_ns" in keys else ("ts_event_ns",)), *IDENTITY)
+    identity = [name for name in IDENTITY if name in ranked.column_names]
+    order = (*keys, *(() if "ts_event_ns" in keys else ("ts_event_ns",)), *identity)
     ordered = rows.take(pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in order]))
     is_last = np.ones(ordered.num_rows, dtype=bool)
     same = np.ones(ordered.num_rows - 1, dtype=bool)
@@ -33,6 +35,15 @@ def newest_by(rows: pa.Table, keys: tuple[str, ...]) -> pa.Table:
     return ordered.filter(pa.array(is_last))
 
 
+def newest_at(rows: pa.Table, keys: tuple[str, ...], time_ns: int, max_age_s: float) -> pa.Table:
+    """The newest row of each key at a moment, none older than ``max_age_s`` then; later rows are not looked at."""
+    times = rows["ts_event_ns"]
+    inside = pc.and_(
+        pc.less_equal(times, time_ns), pc.greater_equal(times, time_ns - round(max_age_s * NS_PER_S))
+    )  # fmt: skip
+    return newest_by(rows.filter(inside), keys)
+
+
 def chain_at(rows: pa.Table, time_ns: int, max_age_s: float) -> pa.Table:
     """The chain as it was known at a moment: the newest row of each instrument that lived then.
 
@@ -41,11 +52,7 @@ def chain_at(rows: pa.Table, time_ns: int, max_age_s: float) -> pa.Table:
     rows : of the table ``greeks``; those later than the moment, or older than ``max_age_s`` at it, are not looked at.
     max_age_s : every instrument has a row a minute, so 65 s hold the whole chain; s of log time.
     """
-    times = rows["ts_event_ns"]
-    inside = pc.and_(
-        pc.less_equal(times, time_ns), pc.greater_equal(times, time_ns - round(max_age_s * NS_PER_S))
-    )  # fmt: skip
-    newest = newest_by(rows.filter(inside), ("instrument_name",))
+    newest = newest_at(rows, ("instrument_name",), time_ns, max_age_s)
     over = pc.fill_null(pc.less_equal(newest["expiry_ns"], time_ns), False)
     return newest.filter(pc.invert(pc.or_(over, pc.equal(newest["status"], EXPIRED))))
 

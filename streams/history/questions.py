@@ -18,7 +18,7 @@ from streams.history.volatility import NS_PER_S, SECONDS_PER_YEAR, Premium, Real
 
 DAY_NS = 86_400 * NS_PER_S
 GREEKS = TABLES["greeks"]
-VOLS = ("instrument_name", "kind", "expiry_ns", "strike", "option_type", "status", "ts_event_ns", "epoch", "source_offset",
+VOLS = ("instrument_name", "kind", "price_index", "expiry_ns", "strike", "option_type", "status", "ts_event_ns", "epoch", "source_offset",
         "result_seq", "forward", "tau_years", "sigma", "delta", "dvol")  # fmt: skip
 
 
@@ -57,6 +57,14 @@ def chain(
     begin_ns = time_ns - round(max_age_s * NS_PER_S)
     rows = load(place, GREEKS, begin_ns, time_ns + 1, columns=columns, currency=currency)
     return asof.chain_at(rows, time_ns, max_age_s)
+
+
+def newest(
+    place: Path, table: Table, time_ns: int, *, currency: str = "", max_age_s: float = 65.0
+) -> pa.Table:  # fmt: skip
+    """The newest row of each thing of a table at a moment: dealer flow of a currency, an audit or the last trade of an instrument."""
+    rows = load(place, table, time_ns - round(max_age_s * NS_PER_S), time_ns + 1, currency=currency)
+    return asof.newest_at(rows, table.things, time_ns, max_age_s)
 
 
 def vols(place: Path, instrument: str, begin_ns: int, end_ns: int, every_s: float = 60.0) -> pa.Table:
@@ -107,11 +115,27 @@ def _at_delta(rows: list[dict[str, Any]], kind: str, delta: float) -> Any:
     return volatility.sigma_at_delta([row["delta"] for row in some], [row["sigma"] for row in some], delta)
 
 
+def of_one_index(rows: pa.Table, currency: str) -> pa.Table:
+    """Rows on the coin's main price index: coin-settled and USDC contracts of one coin have different forwards.
+
+    btc_usd where it has rows, else the index that has the most (ties: the first by name).
+    """
+    indices = rows["price_index"].to_pylist()
+    main = f"{currency.lower()}_usd"
+    if main not in indices and indices:
+        main = max(sorted(set(indices)), key=indices.count)
+    return rows.filter(pc.equal(rows["price_index"], main))
+
+
 def constant_maturity(rows: pa.Table, time_ns: int, days: float) -> float | None:
-    """At-the-money vol of a maturity, from a chain."""
+    """At-the-money vol of a maturity, from a chain of one price index."""
     known = [one for one in smiles(rows, time_ns) if one.sigma_atm is not None]
     sigmas = [one.sigma_atm for one in known if one.sigma_atm is not None]
     return volatility.constant_maturity_sigma([one.tau_years for one in known], sigmas, days / 365.0)
+
+
+def _vols_at(place: Path, currency: str, time_ns: int) -> pa.Table:
+    return of_one_index(chain(place, time_ns, currency=currency, columns=VOLS), currency)
 
 
 def past_sigmas(place: Path, currency: str, time_ns: int, days: float, n_days: int) -> Iterator[tuple[int, float]]:
@@ -119,7 +143,7 @@ def past_sigmas(place: Path, currency: str, time_ns: int, days: float, n_days: i
     says none is left out."""
     for i in range(n_days):
         moment_ns = time_ns - i * DAY_NS
-        sigma = constant_maturity(chain(place, moment_ns, currency=currency, columns=VOLS), moment_ns, days)
+        sigma = constant_maturity(_vols_at(place, currency, moment_ns), moment_ns, days)
         if sigma is not None:
             yield moment_ns, sigma
 
@@ -127,11 +151,14 @@ def past_sigmas(place: Path, currency: str, time_ns: int, days: float, n_days: i
 def realised(
     place: Path, currency: str, begin_ns: int, end_ns: int, step_s: float
 ) -> tuple[Realised, Realised]:  # fmt: skip
-    """(close to close, Parkinson) of the coin's index, as the perpetual's rows have it."""
+    """(close to close, Parkinson) of the coin's index, as the perpetual's rows have it: the coin-settled one's, else the USDC one's."""
     names = ("instrument_name", "ts_event_ns", "epoch", "source_offset", "result_seq", "index_price")
+    perpetuals = [f"{currency}-PERPETUAL", f"{currency}_USDC-PERPETUAL"]
     rows = load(
-        place, GREEKS, begin_ns, end_ns, columns=names, currency=currency, instruments=[f"{currency}-PERPETUAL"]
+        place, GREEKS, begin_ns, end_ns, columns=names, currency=currency, instruments=perpetuals
     ).filter(pc.field("index_price").is_valid())  # fmt: skip
+    known = set(rows["instrument_name"].to_pylist())
+    rows = rows.filter(pc.equal(rows["instrument_name"], next((one for one in perpetuals if one in known), "")))
     rows = asof.newest_by(rows, ("instrument_name", "ts_event_ns"))
     times = rows["ts_event_ns"].to_numpy().astype(np.int64)
     prices = rows["index_price"].to_numpy().astype(np.float64)
@@ -164,13 +191,13 @@ def standing(
     place: Path, currency: str, time_ns: int, *, days: float = 30.0, n_days: int = volatility.N_DAYS, step_s: float = 300.0
 ) -> Standing:  # fmt: skip
     """Vol now, its rank and percentile, realised vol and risk premium."""
-    now = chain(place, time_ns, currency=currency, columns=VOLS)
+    now = _vols_at(place, currency, time_ns)
     sigma = constant_maturity(now, time_ns, days)
     past = dict(past_sigmas(place, currency, time_ns, days, n_days))
     sigmas = list(past.values())
     begin_ns = time_ns - round(days * DAY_NS)
     close, range_ = realised(place, currency, begin_ns, time_ns, step_s)
-    before = constant_maturity(chain(place, begin_ns, currency=currency, columns=VOLS), begin_ns, days)
+    before = constant_maturity(_vols_at(place, currency, begin_ns), begin_ns, days)
     dvols = [one for one in now["dvol"].to_pylist() if one is not None]
     return Standing(
         time_ns, days, sigma, dvols[0] if dvols else None,

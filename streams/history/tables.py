@@ -25,6 +25,11 @@ class Table(NamedTuple):
     key: tuple[str, ...]
     """What its rows are asked by: order of the file's rows, and of the ClickHouse table."""
 
+    @property
+    def things(self) -> tuple[str, ...]:
+        """The key without the time: what has a newest row."""
+        return tuple(name for name in self.key if name != "ts_event_ns")
+
 
 TABLES = {
     table.name: table

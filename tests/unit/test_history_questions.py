@@ -22,6 +22,7 @@ from streams.history import volatility as vol
 from streams.history.rows import Read, batches
 from streams.history.store import Store
 from streams.history.tables import TABLES
+from tests.flow_records import flow
 from tests.results_world import NS, START_NS, greeks
 
 GREEKS = TABLES["greeks"]
@@ -98,6 +99,21 @@ def test_the_chain_is_what_a_dict_would_hold(rows: list[tuple[str, int, int, int
     assert {
         row["instrument_name"]: ((row["ts_event_ns"] - START_NS) // NS, row["epoch"], row["source_offset"]) for row in found
     } == model  # fmt: skip
+
+
+def test_of_a_second_of_flow_the_record_that_came_last_is_the_final_one() -> None:
+    records = [flow(START_NS, is_final=False), flow(START_NS), flow(START_NS + 9 * NS), flow(START_NS, "ETH")]
+    some = [Read(0, i, None, one) for i, one in enumerate(records)]
+    whole = pa.Table.from_batches(list(batches(TABLES["flow"], some).values()))
+    found = asof.newest_at(whole, TABLES["flow"].things, START_NS + NS, 65.0).to_pylist()
+    assert [(row["currency"], row["is_final"]) for row in found] == [("BTC", True), ("ETH", True)]
+
+
+def test_of_two_price_indices_the_coins_own_counts_else_the_one_with_the_most_rows() -> None:
+    rows = table([read(CALL, 0), read("BTC_USDC-27MAR26-100000-C", 0), read("BTC_USDC-27MAR26-90000-C", 0)])
+    assert questions.of_one_index(rows, "BTC")["price_index"].to_pylist() == ["btc_usd"]
+    assert questions.of_one_index(rows.slice(1), "BTC")["price_index"].to_pylist() == ["btc_usdc"] * 2
+    assert questions.of_one_index(rows.slice(0, 0), "BTC").num_rows == 0
 
 
 def test_vols_over_time_are_the_last_of_each_interval_and_repeats_are_one() -> None:
@@ -250,6 +266,15 @@ def test_the_command_shows_the_chain_of_a_moment(folder: Path) -> None:
     assert {row["sigma"] for row in rows} == {0.6}
     assert {row["age_s"] for row in rows} == {10.0}
     assert asked(folder, "chain", "--at", "2026-01-08T07:30:00Z", "--currency", "ETH") == []
+
+
+def test_any_table_can_be_asked_as_of_a_moment(folder: Path) -> None:
+    words = ["history", "asof", "greeks", "--at", "2026-01-09T07:30:00Z"]
+    done = CliRunner().invoke(main, [*words, "--folder", str(folder), "--namespace", "sim"])
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == len(NAMES), "expired ones too: only the chain knows what an expiry is"
+    done = CliRunner().invoke(main, ["history", "asof", "greek", "--at", "0"])
+    assert "want one of greeks, trades" in done.stderr
 
 
 def test_the_command_shows_an_instruments_vols_over_time(folder: Path) -> None:
