@@ -46,6 +46,7 @@ from schemas.records_flow import (
     FlowMerged,
     FlowMergedStrike,
     FlowPressure,
+    FlowProfilePoint,
     FlowStrike,
     FlowWall,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "FlowMerged",
     "FlowMergedStrike",
     "FlowPressure",
+    "FlowProfilePoint",
     "FlowStrike",
     "FlowWall",
     "ForwardQuote",

@@ -106,6 +106,17 @@ class FlowLadderStep(NamedTuple):
     twin_hpp_usd: float | None
 
 
+class FlowProfilePoint(NamedTuple):
+    """Dealers' gamma if spot were there, by repricing, vols by strike."""
+
+    level_usd: float
+    gamma_usd: float | None
+    low_usd: float | None
+    high_usd: float | None
+    ex_next_expiry_usd: float | None
+    twin_gamma_usd: float | None
+
+
 class Flow(NamedTuple):
     """Dealer flow of one currency at one second of log time: exposures, flips, walls, hedge pressure, labels.
 
@@ -166,6 +177,7 @@ class Flow(NamedTuple):
     adv_usd: float | None
     realised: tuple[FlowPressure, ...]
     ladder: tuple[FlowLadderStep, ...]
+    profile: tuple[FlowProfilePoint, ...]
 
 
 class FlowStrike(NamedTuple):

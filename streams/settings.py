@@ -55,6 +55,9 @@ SECTIONS = {
     "history": ("streams.history.settings", "HistorySettings"),
     "marks": ("streams.cme.quotes", "MarkSettings"),
     "share": ("streams.cme.share", "ShareSettings"),
+    "flow": ("streams.flow.settings", "FlowSettings"),
+    "dealer": ("streams.flow.side.settings", "SideSettings"),
+    "fold": ("streams.flow_service.settings", "FoldSettings"),
 }
 """Section of the file: (module, class).  By name: who asks what settings there are need not import Numba for it."""
 
@@ -93,7 +96,12 @@ def variables(section: str, name: str) -> tuple[str, ...]:
 
 def _kinds(cls: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if is_setting(field)}
+
+
+def is_setting(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field can be set from outside: a table of the model, marked so, is changed in the code alone."""
+    return field.init and not field.metadata.get("in_code_only", False)
 
 
 def _from_file(section: str, kinds: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Setting]:
@@ -144,7 +152,7 @@ def resolve(
     section = section.lower()
     kinds = _kinds(cls)
     _refuse_unknown(section, kinds, environ)
-    found = {field.name: Setting(field.default, "default") for field in dataclasses.fields(cls) if field.init}
+    found = {field.name: Setting(field.default, "default") for field in dataclasses.fields(cls) if is_setting(field)}
     found |= _from_file(section, kinds, environ) | _from_environment(section, kinds, environ)
     return found | {name: Setting(value, "command") for name, value in overrides.items() if value is not None}
 

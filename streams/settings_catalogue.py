@@ -25,6 +25,7 @@ from streams.settings import (
     SettingsError,
     as_printable,
     common,
+    is_setting,
     load,
     resolve,
     variables,
@@ -43,6 +44,7 @@ TYPES = {
     str: "text",
     Path: "path",
     tuple[str, ...]: "list",
+    tuple[float, ...]: "list of numbers",
 }
 ELSEWHERE = {f"{PREFIX}_NAMESPACE": "docker-compose.yml", f"{PREFIX}_SHARED": "tests", CONFIG: "the file of settings"}
 """Names with our prefix that are no field of a section, and whose they are."""
@@ -75,8 +77,9 @@ def _reasons(module: str, cls: str) -> dict[str, str]:
     found, last = {}, ""
     for node in _class_node(module, cls).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            last = node.target.id
-            found[last] = ""
+            last = "" if _is_in_code_only(node) else node.target.id
+            if last:
+                found[last] = ""
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and last and not found[last]:
             found[last] = " ".join(str(node.value.value).split())
         else:
@@ -90,6 +93,11 @@ def names(section: str) -> tuple[str, ...]:
     return tuple(_reasons(*SECTIONS[section]))
 
 
+def _is_in_code_only(node: ast.AnnAssign) -> bool:
+    """As ``streams.settings.is_setting`` has it of the field, once it is imported."""
+    return isinstance(node.value, ast.Call) and "in_code_only" in ast.unparse(node.value)
+
+
 def class_of(module: str, cls: str) -> type[Any]:
     found: type[Any] = getattr(importlib.import_module(module), cls)
     return found
@@ -100,7 +108,7 @@ def fields(module: str, cls: str) -> list[Field]:
     kind = class_of(module, cls)
     hints, reasons = get_type_hints(kind, include_extras=True), _reasons(module, cls)
     found = []
-    for item in dataclasses.fields(kind):
+    for item in filter(is_setting, dataclasses.fields(kind)):
         hint, unit = hints[item.name], UNITS.get(item.name.rpartition("_")[2], "")
         if get_origin(hint) is Annotated:
             hint, unit = get_args(hint)[:2]

@@ -24,6 +24,9 @@ TITLES = {
     "history": "History",
     "marks": "CME's marks: what decides them, beside the files",
     "share": "CME's share of futures open interest",
+    "flow": "Dealer flow: every threshold of exposures, flips, ladder and labels",
+    "dealer": "Dealer flow: whose side the dealers are on",
+    "fold": "Dealer flow: the service",
 }
 NOTES = {
     "": "Above the tables of the file; the variables have no section in their names.",
@@ -40,6 +43,9 @@ NOTES = {
     "history": "Of `greekstream history` and its commands, beside their options.",
     "marks": "Of `greekstream cme`. A change of any of these makes another batch of the same files.",
     "share": "Of `greekstream merge`, which watches it.",
+    "flow": "A change of any of these stands in every record of `flow.v1` as `settings_hash`, and opens the service's next epoch.",
+    "dealer": "As the section before. The weights of the classes of trades are a table in `streams/flow/side/weights.py`.",
+    "fold": "Options of `greekstream flow-service` come first. Nothing here changes a byte of a record but what a cold start has seen.",
 }
 HEAD = f"""# Settings
 

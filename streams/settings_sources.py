@@ -20,6 +20,7 @@ _WANTED = {
     str: 'text in quotes, such as "qmc"',
     Path: 'a path in quotes, such as ".state"',
     tuple[str, ...]: 'a list of texts, such as ["BTC", "ETH"]',
+    tuple[float, ...]: "a list of numbers, such as [0.5, 1, 2]",
 }
 """Types of fields, and what to write in the file for them."""
 
@@ -55,6 +56,8 @@ def from_text(text: str, kind: Any, name: str) -> Any:
             return kind(text)
         if kind == tuple[str, ...]:
             return tuple(part.strip() for part in text.split(",") if part.strip())
+        if kind == tuple[float, ...]:
+            return tuple(_finite(float(part)) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise SettingsError(f"{name}={text!r} cannot be read as {getattr(kind, '__name__', kind)}: {error}") from error
     raise SettingsError(f"{name}: a setting of type {kind} cannot come from the environment")
@@ -66,6 +69,8 @@ def from_toml(value: Any, kind: Any, name: str) -> Any:
         return float(value)
     if kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(part, str) for part in value):
         return tuple(value)
+    if kind == tuple[float, ...] and isinstance(value, list):
+        return tuple(from_toml(part, float, name) for part in value)
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind in (bool, int, str) and type(value) is kind:

@@ -50,6 +50,8 @@ class Stack:
     simulate: Sequence[str] = ()
     ingest: Sequence[str] = ()
     environ: dict[str, str] = field(default_factory=dict)
+    has_flow: bool = False
+    """Whether the service of dealer flow runs too: half a core for a whole chain."""
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
     children: dict[str, Child] = field(default_factory=dict)
     simulator_url: str = ""
@@ -86,8 +88,9 @@ class Stack:
         return self.simulator_url
 
     def start_workers(self) -> Child:
-        self.say(f"starting {self.n_workers} workers")
-        return self._start("workers", "--workers", str(self.n_workers), "--namespace", self.namespace)
+        self.say(f"starting {self.n_workers} workers" + (" and dealer flow" if self.has_flow else ""))
+        flow = "--flow" if self.has_flow else "--no-flow"
+        return self._start("workers", "--workers", str(self.n_workers), "--namespace", self.namespace, flow)
 
     def start_ingest(self) -> Child:
         self.say("starting ingest")

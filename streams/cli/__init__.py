@@ -15,7 +15,7 @@ import click
 COMMANDS = {
     # name: (module under streams.cli, one line of help)
     "demo": ("demo", "Everything at once: broker, simulated venue, ingest, workers, live chain."),
-    "up": ("up", "Supervise the sixteen workers (and ingest, if asked)."),
+    "up": ("up", "Supervise the sixteen workers and dealer flow (and ingest, if asked)."),
     "broker": ("broker", "Start, stop or inspect a local Apache Kafka."),
     "topics": ("topics", "Create the topics, or show them with their lags."),
     "simulate": ("simulate", "A local venue that speaks Deribit's protocol."),
@@ -23,6 +23,9 @@ COMMANDS = {
     "inspect": ("inspect", "Say what is in a recording."),
     "ingest": ("ingest", "Venue websocket in, partitioned market log out."),
     "worker": ("worker", "One pricing worker."),
+    "flow": ("flow", "Dealer flow in the terminal: exposures, flips, walls, ladder, scenario."),
+    "levels": ("levels", "Flips, walls and max pain as CSV, for charts."),
+    "flow-service": ("flow_service", "Dealer flow from greeks and trades: exposures, flips, ladder, labels."),
     "watch": ("watch", "The option chain, live, in the terminal."),
     "tail": ("tail", "Decoded records of a topic, one JSON object a line."),
     "replay": ("replay", "Price the log again from a moment in the past."),

@@ -18,16 +18,21 @@ import click
 )
 @click.option("--namespace", default="", help="Prefix of topics and groups; empty for the live venue.")
 @click.option("--group", default="", help="Consumer group, if not the namespace's own.")
+@click.option(
+    "--flow/--no-flow", "has_flow", default=True, show_default=True, help="Supervise the service of dealer flow too."
+)
 @click.option("--ingest", "ingest_url", default=None, metavar="URL", help="Supervise ingest of this venue too.")
 @click.option("--stop-within", type=float, default=15.0, show_default=True, help="Seconds a worker gets to stop in.")
-def command(workers: str | None, namespace: str, group: str, ingest_url: str | None, stop_within: float) -> None:
-    """Supervise the sixteen workers (and ingest, if asked).
+def command(
+    workers: str | None, namespace: str, group: str, has_flow: bool, ingest_url: str | None, stop_within: float
+) -> None:
+    """Supervise the sixteen workers and dealer flow (and ingest, if asked).
 
     Makes the topics that are missing, compiles the kernels once, starts one process a worker with a static id, starts
     again what dies (at once, then with growing pauses), and stops all of it on Ctrl-C or SIGTERM: each worker writes its
     checkpoints and leaves.  A worker whose lag grows for GREEKSTREAM_SUPERVISOR_WATCHDOG_S (30) seconds while it reads nothing
     is ended and started again; 0 turns that off.  With GREEKSTREAM_METRICS_PORT=N it serves /metrics, /health and /ready at N,
-    worker i at N + 1 + i, ingest at N + 17.  Events are JSON lines on stderr, the workers' own among them.
+    worker i at N + 1 + i, ingest at N + 17, dealer flow at N + 18.  Events are JSON lines on stderr, the workers' own among them.
 
     Example: greekstream up --workers 4 --namespace sim
     """
@@ -52,13 +57,14 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
     own = settings_module.load(supervisor.SupervisorSettings, "SUPERVISOR")
     metrics_settings = settings_module.load(metrics.MetricsSettings, "METRICS")
     page = readouts.page(metrics_settings)
-    _serve(page, metrics_settings, ids, bool(ingest_url))
+    _serve(page, metrics_settings, ids, has_flow, bool(ingest_url))
     bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), settings_module.state_dir())
     environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_WORKER_PARENT_PID": str(os.getpid())}
     given = {
         "workers": ids,
         "namespace": namespace,
         "group": group,
+        "has_flow": has_flow,
         "ingest_url": ingest_url,
         "stop_within_s": stop_within,
     }
@@ -77,7 +83,7 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
         topics_made=len(made),
     )
     slots = supervisor.slots_for(
-        ids, namespace, group, ("--url", ingest_url) if ingest_url else (), metrics_settings.port
+        ids, namespace, group, ("--url", ingest_url) if ingest_url else (), metrics_settings.port, has_flow=has_flow
     )
     ends = supervisor.LogEnds(bootstrap, topics.full_name(topics.TICKS, namespace)).start()
     vitals = supervisor.Vitals(ends, own.watchdog_s)
@@ -85,14 +91,15 @@ def command(workers: str | None, namespace: str, group: str, ingest_url: str | N
     raise SystemExit(supervisor.Supervisor(slots, environ, stop_within_s=stop_within, **parts).run())
 
 
-def _serve(page: Any, settings: Any, ids: list[int], has_ingest: bool) -> None:
+def _serve(page: Any, settings: Any, ids: list[int], has_flow: bool, has_ingest: bool) -> None:
     """Our page from now on; and the ports of the children are free, which is said here once and not by each of them."""
     from streams import metrics
 
     metrics.serve(page, settings)
     if settings.port:
         ports = [metrics.port_of_worker(settings.port, worker_id) for worker_id in ids]
-        metrics.check_free(settings.host, ports + [metrics.port_of_ingest(settings.port)] * has_ingest)
+        ports += [metrics.port_of_ingest(settings.port)] * has_ingest + [metrics.port_of_flow(settings.port)] * has_flow
+        metrics.check_free(settings.host, ports)
 
 
 def _warm_up(environ: dict[str, str], namespace: str) -> None:

@@ -50,6 +50,11 @@ class Levels(NamedTuple):
     scenario: Scenario
 
 
+def without_profiles(levels: Levels) -> Levels:
+    """What is kept of levels: the profiles, with their draws, are most of their bytes, and are of the moment alone."""
+    return levels._replace(flips=levels.flips._replace(profiles={}))
+
+
 class FlowState(NamedTuple):
     """All that one publish leaves to the next."""
 
@@ -74,9 +79,9 @@ class Publication(NamedTuple):
     twin_flips: FlipSet
     """Sticky strike alone, without bands."""
     levels: Levels
-    """As published: frozen before an expiry."""
+    """As published: frozen before an expiry.  Without profiles."""
     live_levels: Levels
-    """As they are."""
+    """As they are, with profiles."""
     is_frozen: bool
     warnings: tuple[str, ...]
     max_pain: tuple[MaxPain, ...]
@@ -129,7 +134,8 @@ def publish(
 
     live = Levels(flips, stand, regime.regime, scenario.scenario)
     next_expiry_ns = int(book.expiry_ns.min()) if book.expiry_ns.size else None
-    frozen, levels, warnings = step_freeze(state.frozen, now_ns, next_expiry_ns, live, settings)
+    kept = without_profiles(live)
+    frozen, levels, warnings = step_freeze(state.frozen, now_ns, next_expiry_ns, kept, settings)
     call_wall = step_standing(state.call_wall, now_ns, _strike(levels.walls.call_wall), s, settings)
     put_wall = step_standing(state.put_wall, now_ns, _strike(levels.walls.put_wall), s, settings)
     magnet = step_standing(state.magnet, now_ns, _strike(levels.walls.magnet), s, settings)

@@ -107,6 +107,19 @@ class FlowSettings:
     session_start_s: float = 28_800.0
     """Of the UTC day: sessions run from one 08:00 expiry to the next."""
 
+    publish_every_s: float = 1.0
+    """A record of each currency on a grid of so many seconds of log time; whole seconds, 1 at least."""
+    ladder_every_s: float = 5.0
+    """The ladder on this grid: it costs as much as all the rest of a second."""
+    strikes_every_s: float = 5.0
+    """Records by strike and expiry on this grid: they are as many as the chain has strikes."""
+    row_age_max_s: float = 130.0
+    """Greeks of an older row are in no sum: every option has a row a minute, so two of them have failed to come."""
+    warm_up_s: float = 65.0
+    """So long after the first row the whole chain has come: records before say that it may not have."""
+    provisional_late_s: float = 2.0
+    """A provisional record goes out when a partition is so late; 0: with the first partition that passes a second."""
+
     def __post_init__(self) -> None:
         """Raises ValueError with what would be right, before the first book instead of at it."""
         for name, kind in (("greeks_source", GreeksSource), ("numeraire", Numeraire)):

@@ -14,7 +14,8 @@ class MetricsSettings:
     """One process's page; read by the command that starts it."""
 
     port: Annotated[int, "port"] = 0
-    """0: none is served.  ``greekstream up`` serves its own here, its worker i at this + 1 + i, its ingest at this + 17."""
+    """0: none is served.  ``greekstream up`` serves its own here, its worker i at this + 1 + i, its ingest at this + 17,
+    its dealer flow at this + 18."""
     host: str = "127.0.0.1"
     """Address to bind to.  The page asks for no password: beyond loopback only where nothing else can reach it."""
     ready_coverage: Annotated[float, "fraction"] = 0.99
@@ -24,8 +25,8 @@ class MetricsSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError with what would be right."""
-        if not 0 <= self.port <= HIGHEST_PORT - MOST_WORKERS - 1:
-            raise ValueError(f"port={self.port}: want 0 (none) to {HIGHEST_PORT - MOST_WORKERS - 1}")
+        if not 0 <= self.port <= HIGHEST_PORT - MOST_WORKERS - 2:
+            raise ValueError(f"port={self.port}: want 0 (none) to {HIGHEST_PORT - MOST_WORKERS - 2}")
         if not 0.0 <= self.ready_coverage <= 1.0:
             raise ValueError(f"ready_coverage={self.ready_coverage}: want 0 to 1")
         if self.ready_lag < 0:
@@ -40,3 +41,8 @@ def port_of_worker(base: int, worker_id: int) -> int:
 def port_of_ingest(base: int) -> int:
     """Port of an ingest beside its workers; 0 where none is served."""
     return base + 1 + MOST_WORKERS if base else 0
+
+
+def port_of_flow(base: int) -> int:
+    """Port of the service of dealer flow beside workers; 0 where none is served."""
+    return base + 2 + MOST_WORKERS if base else 0

@@ -182,10 +182,28 @@ HISTORY = (
     Metric("ready", GAUGE, "1 when /ready says so."),
 )
 
+FLOW = (
+    Metric("records_total", COUNTER, "Records of greeks.v1 and trades.v1 read."),
+    Metric("published_total", COUNTER, "Records of flow.v1 sent, repeats after a restart among them.", ("kind",)),
+    Metric("unreadable_total", COUNTER, "Values that are no record; they are in deadletter.v1."),
+    Metric("repeats_total", COUNTER, "Results that a worker has written again, dropped."),
+    Metric("checkpoints_total", COUNTER, "Checkpoints confirmed."),
+    Metric("checkpoint_bytes", GAUGE, "Size of the newest checkpoint, all its pieces."),
+    Metric("fold_seconds_total", COUNTER, "Time in the fold: decoding, dealers' positions, exposures, encoding."),
+    Metric("partitions_late", GAUGE, "Partitions that have not passed the newest second that another one has."),
+    Metric(
+        "lanes_waiting", GAUGE, "Partitions of either topic not read for now, because they are far ahead of others."
+    ),
+    Metric("log_timestamp_seconds", GAUGE, "The newest second that any partition has passed, since the epoch."),
+    Metric("final_timestamp_seconds", GAUGE, "The second of the newest final record, since the epoch."),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
 ROLES: dict[str, tuple[Metric, ...]] = {
     "worker": WORKER,
     "ingest": INGEST,
     "supervisor": SUPERVISOR,
+    "flow": FLOW,
     "cme": CME,
     "merge": MERGE,
     "history": HISTORY,

@@ -84,7 +84,7 @@ class Reader:
             )
         partitions = range(n_partitions)
         self.table = Table(partitions, wall())
-        first = _starts(bootstrap, self.topic_name, partitions, window_s)
+        first = window_starts(bootstrap, self.topic_name, partitions, window_s)
         self._ends = {p: end for p, (_, end) in kafka.watermarks(bootstrap, self.topic_name, partitions).items()}
         self._behind = {p for p in partitions if first[p] < self._ends[p]}
         self._consumer = kafka.reader_consumer(bootstrap, enable_partition_eof=True)
@@ -218,7 +218,7 @@ def _written_s(headers: dict[str, bytes]) -> float:
         return 0.0
 
 
-def _starts(bootstrap: str, topic_name: str, partitions: range, window_s: float | None) -> dict[int, int]:
+def window_starts(bootstrap: str, topic_name: str, partitions: range, window_s: float | None) -> dict[int, int]:
     """Offset per partition to start at: the first record in the window before the partition's own newest one."""
     edges = kafka.watermarks(bootstrap, topic_name, partitions)
     starts = {partition: first for partition, (first, _) in edges.items()}

@@ -8,12 +8,14 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.metrics import port_of_ingest, port_of_worker
+from streams.metrics import port_of_flow, port_of_ingest, port_of_worker
 
 MAX_ID = 15
 METRICS_PORT = "GREEKSTREAM_METRICS_PORT"
 EXIT_SUPERSEDED = 66
 """Of an ingest that saw a higher claim: starting it again would take the claim back, and so on without end."""
+EXIT_RESET = 67
+"""Of the service of dealer flow after a reset of the workers: it would go on from its checkpoint and end so again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,22 @@ def meaning_of(status: int) -> str:
         64: "another worker of this id runs here",
         65: "refuses a record of a newer schema: upgrade the workers first",
         EXIT_SUPERSEDED: "another ingest has claimed the namespace; this one is the standby now",
+        EXIT_RESET: "the workers were set back; begin anew with: greekstream flow-service --cold",
         70: "failed, see its last lines",
     }.get(status, "failed")
 
 
 def slots_for(
-    ids: Sequence[int], namespace: str, group: str = "", ingest: Sequence[str] = (), metrics_port: int = 0
+    ids: Sequence[int],
+    namespace: str,
+    group: str = "",
+    ingest: Sequence[str] = (),
+    metrics_port: int = 0,
+    *,
+    has_flow: bool = False,
 ) -> list[Slot]:
-    """One slot a worker, and one for ingest if there are arguments for it; each with a port of its own after the supervisor's."""
+    """One slot a worker, one for dealer flow if asked for, and one for ingest if there are arguments for it; each with a port of its
+    own after the supervisor's."""
     common = (*(("--namespace", namespace) if namespace else ()), *(("--group", group) if group else ()))
 
     def on(port: int) -> dict[str, str]:
@@ -122,6 +132,9 @@ def slots_for(
         )
         for i in ids
     ]
+    if has_flow:
+        arguments = ("flow-service", *(("--namespace", namespace) if namespace else ()))
+        slots.append(Slot("flow", arguments, final=(EXIT_RESET,), environ=on(port_of_flow(metrics_port))))
     if ingest:
         arguments = ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))
         slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,), environ=on(port_of_ingest(metrics_port))))

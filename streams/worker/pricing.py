@@ -36,18 +36,18 @@ BROADCASTS = tuple(
     )
 )
 _ROOT = Path(__file__).resolve().parents[2]
-_SOURCES = ("schemas", "pricers", "streams/engine")
+SOURCES = ("schemas", "pricers", "streams/engine")
 _LIBRARIES = ("numba", "llvmlite", "numpy", "scipy")
 
 
 @cache
-def engine_version() -> str:
-    """The engine's own version and a hash of all that may change a byte of a result: sources, schemas and compilers.
+def engine_version(sources: tuple[str, ...] = SOURCES) -> str:
+    """The engine's own version and a hash of all that may change a byte of a result: ``sources``, schemas and compilers.
 
     So that the promise "same version, same bytes" holds by itself, also between two states of a working tree.
     """
     digest = hashlib.sha256(" ".join(f"{name}={version(name)}" for name in _LIBRARIES).encode())
-    for room in _SOURCES:
+    for room in sources:
         for path in sorted((_ROOT / room).rglob("*")):
             if path.suffix in (".py", ".avsc"):
                 digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes())

@@ -208,7 +208,7 @@ def test_up_restarts_a_dead_worker_and_one_that_is_stopped_and_leaves_no_process
     environ |= {"GREEKSTREAM_SUPERVISOR_WATCHDOG_S": "5", "GREEKSTREAM_SUPERVISOR_KILL_AFTER_S": "0.5"}
     port = free_ports(3)
     environ["GREEKSTREAM_METRICS_PORT"] = str(port)
-    arguments = [sys.executable, "-m", "streams.cli", "up", "--workers", "0-1", "--namespace", namespace]
+    arguments = [sys.executable, "-m", "streams.cli", "up", "--no-flow", "--workers", "0-1", "--namespace", namespace]
     with log.open("w") as file:
         process = subprocess.Popen(arguments, env=environ, stderr=file)
 

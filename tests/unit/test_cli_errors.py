@@ -71,7 +71,9 @@ def test_a_worker_refuses_a_wrong_setting_before_it_looks_for_kafka(
     assert done.output.startswith("Error: ") and says in done.output and "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("command", [["worker", "--id", "3"], ["up", "--workers", "2"], ["ingest", "--namespace", "x"]])
+@pytest.mark.parametrize(
+    "command", [["worker", "--id", "3"], ["up", "--workers", "2"], ["flow-service"], ["ingest", "--namespace", "x"]]
+)
 def test_a_metrics_port_in_use_is_one_line_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
@@ -93,4 +95,4 @@ def test_a_workers_port_in_use_ends_the_supervisor_before_it_starts_any(monkeypa
     monkeypatch.setenv("GREEKSTREAM_METRICS_PORT", "9400")
     with pytest.raises(pytest.fail.Exception):
         CliRunner().invoke(main, ["up", "--workers", "0,3", "--ingest", "ws://127.0.0.1:1"], catch_exceptions=False)
-    assert checked == [9401, 9404, 9417]
+    assert checked == [9401, 9404, 9417, 9418]

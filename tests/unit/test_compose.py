@@ -51,6 +51,9 @@ SETTINGS = {
     "CME": ("streams.cme_service.settings", "CmeSettings"),
     "HISTORY": ("streams.history.settings", "HistorySettings"),
     "MERGE": ("streams.cme_service.settings", "MergeSettings"),
+    "FLOW": ("streams.flow.settings", "FlowSettings"),
+    "DEALER": ("streams.flow.side.settings", "SideSettings"),
+    "FOLD": ("streams.flow_service.settings", "FoldSettings"),
 }
 
 
@@ -125,6 +128,7 @@ def test_the_services_are_those_of_the_pipeline() -> None:
         "topics",
         "ingest",
         "workers",
+        "flow",
         "cme",
         "merge",
         "history",
@@ -201,7 +205,7 @@ def test_every_command_and_health_check_of_ours_is_one_the_code_has(name: str) -
 
 
 def test_healthy_means_ready_and_is_asked_where_it_is_served() -> None:
-    for name in ("ingest", "workers", "cme", "merge", "history"):
+    for name in ("ingest", "workers", "flow", "cme", "merge", "history"):
         (url,) = re.findall(r"http://\S+?(?=')", OURS[name]["healthcheck"]["test"][-1])
         assert url == f"http://127.0.0.1:{OURS[name]['environment']['GREEKSTREAM_METRICS_PORT']}/ready"
 
@@ -230,7 +234,8 @@ def test_every_environment_name_is_a_setting(name: str) -> None:
 
 def test_settings_classes_and_prefixes_are_those_that_the_commands_load() -> None:
     for prefix, (module, cls) in SETTINGS.items():
-        command = {"METRICS": "worker", "SUPERVISOR": "up"}.get(prefix, prefix.lower())
+        flow = dict.fromkeys(("FLOW", "DEALER", "FOLD"), "flow_service")
+        command = {"METRICS": "worker", "SUPERVISOR": "up", **flow}.get(prefix, prefix.lower())
         source = inspect.getsource(importlib.import_module(f"streams.cli.{command}"))
         assert re.search(rf'{cls},\s+"{prefix}"', source), f"{module}.{cls} is not loaded as {prefix}"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.metrics import port_of_ingest, port_of_worker
+from streams.metrics import port_of_flow, port_of_ingest, port_of_worker
 from streams.metrics.table import HISTOGRAM, ROLES, full_name, series_names
 from tests.conftest import ROOT
 
@@ -92,7 +92,9 @@ def test_what_is_scraped_is_what_is_served() -> None:
         "supervisor": {f"workers:{base}"},
         "workers": {f"workers:{port_of_worker(base, i)}" for i in range(16)},
         "ingest": {f"ingest:{SERVICES['ingest']['environment']['GREEKSTREAM_METRICS_PORT']}"},
+        "flow": {f"flow:{SERVICES['flow']['environment']['GREEKSTREAM_METRICS_PORT']}"},
     }
+    assert port_of_flow(base) == int(SERVICES["flow"]["environment"]["GREEKSTREAM_METRICS_PORT"])
     assert port_of_ingest(base) == int(SERVICES["ingest"]["environment"]["GREEKSTREAM_METRICS_PORT"])
     assert wanted == {job["job_name"]: set(job["static_configs"][0]["targets"]) for job in SCRAPES["scrape_configs"]}
 

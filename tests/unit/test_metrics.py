@@ -23,6 +23,7 @@ from streams.metrics import (
     Page,
     Readiness,
     check_free,
+    port_of_flow,
     port_of_ingest,
     port_of_worker,
     serve,
@@ -255,6 +256,6 @@ def test_a_wrong_setting_is_refused_with_what_would_be_right(wrong: dict[str, An
 
 
 def test_every_process_of_a_host_has_a_port_of_its_own() -> None:
-    ports = [9400, *(port_of_worker(9400, i) for i in range(16)), port_of_ingest(9400)]
-    assert ports == list(range(9400, 9418))
-    assert (port_of_worker(0, 5), port_of_ingest(0)) == (0, 0), "none stays none"
+    ports = [9400, *(port_of_worker(9400, i) for i in range(16)), port_of_ingest(9400), port_of_flow(9400)]
+    assert ports == list(range(9400, 9419))
+    assert (port_of_worker(0, 5), port_of_ingest(0), port_of_flow(0)) == (0, 0, 0), "none stays none"

@@ -91,6 +91,15 @@ def test_slots_carry_static_ids_namespace_and_ingest() -> None:
     assert slots[1].name == "worker-12"
 
 
+def test_dealer_flow_is_one_more_child_and_a_reset_of_the_workers_ends_it_for_good() -> None:
+    *_, flow, ingest = slots_for([0], "sim", ingest=("--url", "ws://x"), metrics_port=9400, has_flow=True)
+    assert flow.arguments == ("flow-service", "--namespace", "sim") and not flow.reports
+    assert dict(flow.environ) == {"GREEKSTREAM_METRICS_PORT": "9418"} and ingest.name == "ingest"
+    flow.started(1.0)
+    assert flow.died(2.0, Backoff(), status=67) is None and flow.is_over
+    assert "--cold" in meaning_of(67)
+
+
 def test_slots_have_ports_of_their_own_and_only_workers_report() -> None:
     slots = slots_for([0, 12], "sim", ingest=("--url", "ws://x"), metrics_port=9400)
     assert [dict(slot.environ) for slot in slots] == [

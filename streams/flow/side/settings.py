@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Annotated
 
@@ -44,7 +44,7 @@ class SideSettings:
     start_sd: Annotated[float, "fraction of OI"] = 0.45
     """Standard deviation of an unseen starting position, in its open interest: near the flattest thing that |D| <= OI allows
     (a uniform one has 0.58), narrower because dealers run books and not bets."""
-    weights: tuple[Weight, ...] = WEIGHTS
+    weights: tuple[Weight, ...] = field(default=WEIGHTS, metadata={"in_code_only": True})
     """The table of rule 1."""
 
     p_close: Annotated[float, "fraction"] = 0.35
@@ -67,7 +67,7 @@ class SideSettings:
     clock_lead_ms: int = 2_000
     """An event time is believed up to this far past log time, as the engine does."""
 
-    sweep_levels: int = 3
+    sweep_levels: Annotated[int, "levels"] = 3
     """At the third price of one order we stop calling it a small customer at the touch."""
     seed: Annotated[int, "seed"] = 0
     """Of every draw."""
@@ -84,13 +84,13 @@ class SideSettings:
             raise ValueError(f"side_model {self.side_model!r}: want one of {', '.join(SideModel)}")
         if self.naive_model not in NAIVE_MODELS:
             raise ValueError(f"naive_model {self.naive_model!r}: want one of {', '.join(NAIVE_MODELS)}")
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, str | tuple):
                 continue
-            least, most = int(field.name in _POSITIVE), 1.0 if field.name in _SHARES else math.inf
+            least, most = int(one.name in _POSITIVE), 1.0 if one.name in _SHARES else math.inf
             if not least <= value <= most or value == math.inf:
-                raise ValueError(f"{field.name} {value}: want a number from {least} to {most}")
+                raise ValueError(f"{one.name} {value}: want a number from {least} to {most}")
         if [weight.trade_class for weight in self.weights] != list(TradeClass):
             raise ValueError(f"weights: want one for each of {', '.join(c.name for c in TradeClass)}, in this order")
         for weight in self.weights:
