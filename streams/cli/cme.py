@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.cli.session import Moment, clear_errors, find_bootstrap, iso, until_stopped
+from streams.cli.session import Moment, asked_to_stop, clear_errors, find_bootstrap, iso
 
 if TYPE_CHECKING:
     from streams.cme_service.run import Outcome, Reading
@@ -82,8 +82,8 @@ def command(
                 metrics.serve(page, settings_module.load(metrics.MetricsSettings, "METRICS"))
                 log = structlog.get_logger()
                 log.info("settings", **at_start(cme=settings, marks=marks, bootstrap=bootstrap))
-                with until_stopped():
-                    run.follow(paths, settings, marks, publisher, page, log.info)
+                with asked_to_stop() as stop:
+                    run.follow(paths, settings, marks, publisher, page, log.info, stop)
                 return
             reading, outcome = run.once(paths, settings, marks, at_ns, publisher, again, _Progress())
         except (PublishError, OSError) as error:

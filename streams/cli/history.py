@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.cli.session import Moment, clear_errors, find_bootstrap, iso, until_stopped
+from streams.cli.session import Moment, asked_to_stop, clear_errors, find_bootstrap, iso
 
 if TYPE_CHECKING:
     from streams.history.settings import HistorySettings
@@ -119,8 +119,8 @@ def command(
     try:
         store = Store(settings.place)
         sink = Sink(settings, bootstrap, store, page, log.info)
-        with clear_errors(), until_stopped():
-            sink.run(moment, until_end=until_end)
+        with clear_errors(), asked_to_stop() as stop:
+            sink.run(moment, until_end=until_end, stop=stop)
         if until_end:
             click.echo(json.dumps({"folder": str(settings.place), "tables": sink.summary()}))
         store.close()

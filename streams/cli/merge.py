@@ -6,7 +6,7 @@ import json
 
 import click
 
-from streams.cli.session import clear_errors, find_bootstrap, until_stopped
+from streams.cli.session import asked_to_stop, clear_errors, find_bootstrap
 
 
 @click.command()
@@ -53,10 +53,10 @@ def command(paths: tuple[str, ...], from_start: bool, until_end: bool, namespace
     bootstrap = find_bootstrap()
     log = structlog.get_logger()
     log.info("settings", **at_start(merge=settings, share=share, bootstrap=bootstrap))
-    with clear_errors(), until_stopped():
+    with clear_errors(), asked_to_stop() as stop:
         try:
             merging = Merging(settings, share, divisor, bootstrap, socket.gethostname(), page, log.info)
-            merging.run(until_end=until_end, from_start=from_start)
+            merging.run(until_end=until_end, from_start=from_start, stop=stop)
         except (PublishError, OSError) as error:
             raise click.ClickException(str(error)) from error
         if until_end:

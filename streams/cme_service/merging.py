@@ -7,6 +7,7 @@ records that it covers; a start goes on from it, or, without one, at the topics'
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -151,17 +152,20 @@ class Merging:
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def run(self, *, until_end: bool = False, from_start: bool = False) -> None:
-        """Merge for ever, or until where the topics end now; the progress is recorded at the end of either.
+    def run(self, *, until_end: bool = False, from_start: bool = False, stop: threading.Event | None = None) -> None:
+        """Merge for ever, until where the topics end now, or until ``stop`` is set; the progress is then recorded.
+
+        After an exception it is not: what it would have covered is read again by the next start.
 
         from_start : where there is no progress, begin where the topics do, not at their present end.
         """
         self.begin(from_start)
+        stop = stop or threading.Event()
         ends = {name: self._edges(name)[1] for name in self._next}
         consumer = kafka.reader_consumer(self._bootstrap)
         try:
             consumer.assign([TopicPartition(name, PARTITION, offset) for name, offset in self._next.items()])
-            while not until_end or any(self._next[name] < end for name, end in ends.items()):
+            while not stop.is_set() and not (until_end and all(self._next[name] >= end for name, end in ends.items())):
                 self._look_at_open_interest()
                 waited = consumer.consume(1, 0.2)
                 for message in (*waited, *(consumer.consume(BATCH, 0.0) if waited else ())):
@@ -169,8 +173,8 @@ class Merging:
                 self._regulate(consumer)
                 self._record_progress(is_last=False)
                 self._put()
-        finally:
             self._record_progress(is_last=True)
+        finally:
             consumer.close()
 
     def _regulate(self, consumer: Any) -> None:
@@ -194,13 +198,13 @@ class Merging:
                 return
             raise KafkaException(error)
         name, offset = message.topic(), message.offset()
-        self._next[name] = offset + 1
-        self._is_new = True
         arrived = self._arrived(message, name, offset)
         if arrived is not None:
             self.n_batches += isinstance(arrived.record, MarkBatch)
             self.state, records = step(self.state, arrived, self._terms)
             self._send(records, offset)
+        self._next[name] = offset + 1
+        self._is_new = True
 
     def _arrived(self, message: Any, name: str, offset: int) -> Arrived | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -107,13 +108,14 @@ def follow(
     publisher: Publisher,
     page: Page[Figures],
     say: Callable[..., None],
+    stop: threading.Event,
 ) -> None:
-    """Publish a batch whenever files have come and are whole; ends with KeyboardInterrupt only.
+    """Publish a batch whenever files have come and are whole, until ``stop`` is set.
 
     A file that changes, or goes, makes everything be read anew: a book forgets nothing.
     """
     reading, figures = Reading(), Figures()
-    while True:
+    while not stop.is_set():
         there = files.found(paths)
         if any(there.get(path) != stamp for path, stamp in reading.stamps.items()):
             say("read_anew", why="a file has changed or gone")
@@ -133,7 +135,7 @@ def follow(
             figures = _after(figures, reading, outcome)
         figures = replace(figures, is_caught_up=len(whole) == len(waiting))
         page.put(figures)
-        time.sleep(settings.poll_s)
+        stop.wait(settings.poll_s)
 
 
 def _alive(page: Page[Figures], figures: Figures) -> Progress:

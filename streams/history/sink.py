@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -55,8 +56,14 @@ class Lane:
     n_unreadable: int = 0
     n_missed: int = 0
 
-    def note(self, partition: int, offset: int) -> None:
-        """An offset has been read, whatever stood there."""
+    def take(self, partition: int, offset: int, kept: Read | None) -> None:
+        """An offset has been read; None: what stood there is no row.  The only place that changes what waits."""
+        if kept is not None:
+            if not self.n_rows:
+                self.since_s = time.monotonic()
+            self.records.append(kept)
+            self.n_rows += 1
+        self.n_missed += offset - self.position[partition]
         runs = self.runs.setdefault(partition, [])
         if runs and runs[-1][1] == offset:
             runs[-1] = (runs[-1][0], offset + 1)
@@ -122,9 +129,13 @@ class Sink:
             return since.offsets
         return kafka.offsets_for_time(self._bootstrap, topic, partitions, since.time_ms)
 
-    def run(self, since: Moment | None, *, until_end: bool = False) -> None:
-        """For ever, or until where the topics ended at the start; what waits is written at the end of either."""
+    def run(self, since: Moment | None, *, until_end: bool = False, stop: threading.Event | None = None) -> None:
+        """For ever, until where the topics ended at the start, or until ``stop`` is set; what waits is then written.
+
+        After an exception it is not: what was read since the last flush is read again by the next start.
+        """
         self.begin(since)
+        stop = stop or threading.Event()
         consumer = kafka.reader_consumer(self._bootstrap, queued_max_messages_kbytes=65_536, fetch_wait_max_ms=100)
         try:
             consumer.assign(
@@ -134,15 +145,15 @@ class Sink:
                     for partition, offset in lane.position.items()
                 ]
             )
-            while not until_end or not all(lane.is_at_end for lane in self.lanes.values()):
+            while not stop.is_set() and not (until_end and all(lane.is_at_end for lane in self.lanes.values())):
                 waited = consumer.consume(1, 0.5)
                 for message in (*waited, *(consumer.consume(BATCH, 0.0) if waited else ())):
                     self._take(consumer, message)
                 self._flush_what_is_due()
                 self._page.put(self._figures())
-        finally:
             for lane in self.lanes.values():
                 self._flush(lane)
+        finally:
             consumer.close()
 
     def _take(self, consumer: Any, message: Any) -> None:
@@ -159,31 +170,27 @@ class Sink:
             lane.position[partition] = next_missing(ranges, offset)
             consumer.seek(TopicPartition(lane.topic_name, partition, lane.position[partition]))
             return
-        lane.n_missed += offset - lane.position[partition]
-        lane.note(partition, offset)
-        self._keep(lane, message, partition, offset)
+        lane.take(partition, offset, self._kept(lane, message, partition, offset))
+        if len(lane.records) >= COLUMNS_AFTER:
+            lane.to_columns()
+        if lane.n_rows >= self.settings.buffer_rows:
+            self._flush(lane)
 
-    def _keep(self, lane: Lane, message: Any, partition: int, offset: int) -> None:
+    def _kept(self, lane: Lane, message: Any, partition: int, offset: int) -> Read | None:
+        """The row that a message is; None for tombstones, watermarks and bytes that are no record."""
         value = message.value()
         if value is None:
-            return
+            return None
         try:
             record = schemas.decode(value, self._resolve)
         except DecodeError as error:
             lane.n_unreadable += 1
             self._say("unreadable", where=f"{lane.topic_name}[{partition}]@{offset}", why=str(error))
-            return
+            return None
         if not isinstance(record, lane.table.record):
-            return  # watermarks
+            return None
         epoch = dict(message.headers() or ()).get("epoch")
-        if not lane.n_rows:
-            lane.since_s = time.monotonic()
-        lane.records.append(Read(partition, offset, None if epoch is None else int(epoch), record))
-        lane.n_rows += 1
-        if len(lane.records) >= COLUMNS_AFTER:
-            lane.to_columns()
-        if lane.n_rows >= self.settings.buffer_rows:
-            self._flush(lane)
+        return Read(partition, offset, None if epoch is None else int(epoch), record)
 
     def _flush_what_is_due(self) -> None:
         now_s = time.monotonic()
@@ -196,11 +203,11 @@ class Sink:
         if not lane.runs:
             return
         lane.to_columns()
-        lane.progress = self._store.flush(lane.table, lane.progress, lane.rows, lane.read())
+        found = self._store.flush(lane.table, lane.progress, lane.rows, lane.read())
         lane.n_written += lane.n_rows
         lane.n_files += len(lane.rows)
         self._say("flush", table=lane.table.name, rows=lane.n_rows, files=len(lane.rows), to_read=lane.lag)
-        lane.rows, lane.runs, lane.n_rows = {}, {}, 0
+        lane.progress, lane.rows, lane.runs, lane.n_rows = found, {}, {}, 0
 
     def _figures(self) -> figures.Figures:
         return figures.Figures({lane.table.name: lane_figures(lane) for lane in self.lanes.values()})

@@ -18,6 +18,7 @@ from streams.cli import main
 from streams.history.ranges import Ranges, checked, is_in, next_missing, with_range
 from streams.history.rows import UNKNOWN, Part, Read, batches, part_of
 from streams.history.settings import KNOWN, HistorySettings
+from streams.history.sink import Lane
 from streams.history.store import Progress, Store, StoreError, files, read_progress, span_of
 from streams.history.tables import PLACES, TABLES, Table, arrow_schema
 from tests.conftest import ROOT
@@ -277,6 +278,16 @@ def test_a_file_of_somebody_else_is_left_out_and_gone_only_if_it_bears_our_name(
     assert stranger.exists()
     assert stranger not in files(tmp_path, GREEKS)
     store.close()
+
+
+def test_a_lane_says_which_offsets_it_has_read_and_how_many_were_gone() -> None:
+    lane = Lane(GREEKS, "greeks.v1", Progress(), {0: 9}, position={0: 2})
+    for offset in (2, 3, 7, 8):
+        lane.take(0, offset, reads(greeks(CALL), first=offset)[0] if offset % 2 else None)
+    assert lane.read() == {0: ((2, 4), (7, 9))}
+    assert (lane.n_rows, lane.n_missed, lane.is_at_end, lane.lag) == (2, 3, True, 0)
+    lane.to_columns()
+    assert [batch.num_rows for some in lane.rows.values() for batch in some] == [2] and lane.records == []
 
 
 def test_status_is_text_in_the_file(tmp_path: Path) -> None:
