@@ -153,7 +153,9 @@ def chain(
     from streams.history import questions
 
     with _answers():
-        rows = questions.chain(settings.place, at_ns, currency=currency, max_age_s=max_age_s).to_pylist()
+        rows = questions.chain(
+            questions.History(settings.place), at_ns, currency=currency, max_age_s=max_age_s
+        ).to_pylist()
     heads = ["instrument_name", "status", "forward", "bid", "ask", "mark", "sigma", "price_usd", "delta", "gamma_per_usd",
              "vega_usd_per_point", "open_interest", "age_s"]  # fmt: skip
     _show([{**row, "age_s": (at_ns - row["ts_event_ns"]) / NS_PER_S} for row in rows], heads, is_json)
@@ -189,7 +191,9 @@ def as_of(
     if table not in TABLES:
         raise click.UsageError(f"no table {table}: want one of {', '.join(TABLES)}")
     with _answers():
-        rows = questions.newest(settings.place, TABLES[table], at_ns, currency=currency, max_age_s=max_age_s)
+        rows = questions.newest(
+            questions.History(settings.place), TABLES[table], at_ns, currency=currency, max_age_s=max_age_s
+        )
     _show(rows.to_pylist(), [], True)
 
 
@@ -222,7 +226,7 @@ def vols(
     from streams.history import questions
 
     with _answers():
-        rows = questions.vols(settings.place, instrument, since_ns, until_ns, every_s).to_pylist()
+        rows = questions.vols(questions.History(settings.place), instrument, since_ns, until_ns, every_s).to_pylist()
     heads = [
         "time",
         "status",
@@ -278,7 +282,9 @@ def stats(
     from streams.history import questions
 
     with _answers():
-        found = questions.standing(settings.place, currency, at_ns, days=days, n_days=n_days, step_s=step_s)
+        found = questions.standing(
+            questions.History(settings.place), currency, at_ns, days=days, n_days=n_days, step_s=step_s
+        )
     facts: dict[str, Any] = found._asdict() | {"currency": currency}
     for name in ("realised_close", "realised_parkinson", "premium_trailing", "premium_forward"):
         facts[name] = None if facts[name] is None else facts[name]._asdict()

@@ -181,9 +181,13 @@ def _merged(state: MergeState, flow: Flow, strikes: StrikeSet, terms: Terms) -> 
         warnings.append(f"Deribit's side is in the numeraire {flow.numeraire}, CME's in {USD}")
     marks, said = _live_marks(state.batches, currency, now_ns, terms)
     warnings += said
+    signal = state.signals.get(currency)
+    if signal is not None and signal.is_sustained:
+        warnings.append(
+            f"CME's share of futures open interest was above {signal.threshold:.0%} on {signal.n_above} of {signal.n_readings} days"
+        )
     theirs = exposures_of_marks(marks, {currency: flow.index_price})
     found = next(iter(merge(ours, theirs.rows)), None) or _nothing(currency)
-    signal = state.signals.get(currency)
     day = None if signal is None else signal.day
     return FlowMerged(
         currency=currency,

@@ -234,6 +234,7 @@ class Merging:
             self._say(
                 "share", currency=currency, day=signal.day.isoformat(), share=signal.share_of_futures_open_interest,
                 n_above=signal.n_above, n_readings=signal.n_readings, is_sustained=signal.is_sustained,
+                is_triggered=signal.is_triggered,
             )  # fmt: skip
 
     # -- to Kafka ---------------------------------------------------------------------------------------------------

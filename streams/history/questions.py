@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,19 +23,39 @@ VOLS = ("instrument_name", "kind", "price_index", "expiry_ns", "strike", "option
         "result_seq", "forward", "tau_years", "sigma", "delta", "dvol")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class History:
+    """A namespace's folder as it was when it was first asked: what is written later is not seen."""
+
+    place: Path
+    _files: dict[str, dict[int, list[Path]]] = field(default_factory=dict)
+
+    def files_by_day(self, table: Table) -> dict[int, list[Path]]:
+        """The files that count by their day's number since the epoch; StoreError where there is no such table."""
+        if table.name not in self._files:
+            if not (self.place / table.name).is_dir():
+                raise StoreError(f"no table {table.name} in {self.place}; greekstream history writes it")
+            by_day: dict[int, list[Path]] = {}
+            for path in files(self.place, table):
+                by_day.setdefault(span_of(path)[0] // DAY_NS, []).append(path)
+            self._files[table.name] = by_day
+        return self._files[table.name]
+
+
 def load(
-    place: Path, table: Table, begin_ns: int, end_ns: int, *, columns: Sequence[str] | None = None, currency: str = "",
+    history: History, table: Table, begin_ns: int, end_ns: int, *, columns: Sequence[str] | None = None, currency: str = "",
     instruments: Sequence[str] = (),
 ) -> pa.Table:  # fmt: skip
     """Rows with begin <= ts_event_ns < end.  StoreError where there is no such table.
 
     Only files whose time and currency fit are opened, and of them only the parts that may hold the instruments.
     """
-    if not (place / table.name).is_dir():
-        raise StoreError(f"no table {table.name} in {place}; greekstream history writes it")
+    by_day = history.files_by_day(table)
     some = [
         str(path)
-        for path in files(place, table)
+        for day in sorted(by_day)
+        if begin_ns <= (day + 1) * DAY_NS and day * DAY_NS < end_ns
+        for path in by_day[day]
         if (not currency or path.parent.name == f"currency={currency}")
         and span_of(path)[0] < end_ns
         and span_of(path)[1] >= begin_ns
@@ -51,26 +72,26 @@ def load(
 
 
 def chain(
-    place: Path, time_ns: int, *, currency: str = "", max_age_s: float = 65.0, columns: Sequence[str] | None = None
+    history: History, time_ns: int, *, currency: str = "", max_age_s: float = 65.0, columns: Sequence[str] | None = None
 ) -> pa.Table:  # fmt: skip
     """The chain as it was known at a moment (``asof.chain_at``)."""
     begin_ns = time_ns - round(max_age_s * NS_PER_S)
-    rows = load(place, GREEKS, begin_ns, time_ns + 1, columns=columns, currency=currency)
+    rows = load(history, GREEKS, begin_ns, time_ns + 1, columns=columns, currency=currency)
     return asof.chain_at(rows, time_ns, max_age_s)
 
 
 def newest(
-    place: Path, table: Table, time_ns: int, *, currency: str = "", max_age_s: float = 65.0
+    history: History, table: Table, time_ns: int, *, currency: str = "", max_age_s: float = 65.0
 ) -> pa.Table:  # fmt: skip
     """The newest row of each thing of a table at a moment: dealer flow of a currency, an audit or the last trade of an instrument."""
-    rows = load(place, table, time_ns - round(max_age_s * NS_PER_S), time_ns + 1, currency=currency)
+    rows = load(history, table, time_ns - round(max_age_s * NS_PER_S), time_ns + 1, currency=currency)
     return asof.newest_at(rows, table.things, time_ns, max_age_s)
 
 
-def vols(place: Path, instrument: str, begin_ns: int, end_ns: int, every_s: float = 60.0) -> pa.Table:
+def vols(history: History, instrument: str, begin_ns: int, end_ns: int, every_s: float = 60.0) -> pa.Table:
     """An instrument's vols over time: its last row of each interval."""
     names = (*VOLS, "sigma_bid", "sigma_ask", "sigma_mark", "european_sigma", "venue_sigma", "sigma_source")
-    rows = load(place, GREEKS, begin_ns, end_ns, columns=names, instruments=[instrument])
+    rows = load(history, GREEKS, begin_ns, end_ns, columns=names, instruments=[instrument])
     return asof.last_of_each(rows, every_s) if rows.num_rows else rows
 
 
@@ -134,28 +155,28 @@ def constant_maturity(rows: pa.Table, time_ns: int, days: float) -> float | None
     return volatility.constant_maturity_sigma([one.tau_years for one in known], sigmas, days / 365.0)
 
 
-def _vols_at(place: Path, currency: str, time_ns: int) -> pa.Table:
-    return of_one_index(chain(place, time_ns, currency=currency, columns=VOLS), currency)
+def _vols_at(history: History, currency: str, time_ns: int) -> pa.Table:
+    return of_one_index(chain(history, time_ns, currency=currency, columns=VOLS), currency)
 
 
-def past_sigmas(place: Path, currency: str, time_ns: int, days: float, n_days: int) -> Iterator[tuple[int, float]]:
+def past_sigmas(history: History, currency: str, time_ns: int, days: float, n_days: int) -> Iterator[tuple[int, float]]:
     """(moment, at-the-money vol of a maturity) at this time of each of the last ``n_days`` days, the newest first; a day whose chain
     says none is left out."""
     for i in range(n_days):
         moment_ns = time_ns - i * DAY_NS
-        sigma = constant_maturity(_vols_at(place, currency, moment_ns), moment_ns, days)
+        sigma = constant_maturity(_vols_at(history, currency, moment_ns), moment_ns, days)
         if sigma is not None:
             yield moment_ns, sigma
 
 
 def realised(
-    place: Path, currency: str, begin_ns: int, end_ns: int, step_s: float
+    history: History, currency: str, begin_ns: int, end_ns: int, step_s: float
 ) -> tuple[Realised, Realised]:  # fmt: skip
     """(close to close, Parkinson) of the coin's index, as the perpetual's rows have it: the coin-settled one's, else the USDC one's."""
     names = ("instrument_name", "ts_event_ns", "epoch", "source_offset", "result_seq", "index_price")
     perpetuals = [f"{currency}-PERPETUAL", f"{currency}_USDC-PERPETUAL"]
     rows = load(
-        place, GREEKS, begin_ns, end_ns, columns=names, currency=currency, instruments=perpetuals
+        history, GREEKS, begin_ns, end_ns, columns=names, currency=currency, instruments=perpetuals
     ).filter(pc.field("index_price").is_valid())  # fmt: skip
     known = set(rows["instrument_name"].to_pylist())
     rows = rows.filter(pc.equal(rows["instrument_name"], next((one for one in perpetuals if one in known), "")))
@@ -188,16 +209,16 @@ class Standing(NamedTuple):
 
 
 def standing(
-    place: Path, currency: str, time_ns: int, *, days: float = 30.0, n_days: int = volatility.N_DAYS, step_s: float = 300.0
+    history: History, currency: str, time_ns: int, *, days: float = 30.0, n_days: int = volatility.N_DAYS, step_s: float = 300.0
 ) -> Standing:  # fmt: skip
     """Vol now, its rank and percentile, realised vol and risk premium."""
-    now = _vols_at(place, currency, time_ns)
+    now = _vols_at(history, currency, time_ns)
     sigma = constant_maturity(now, time_ns, days)
-    past = dict(past_sigmas(place, currency, time_ns, days, n_days))
+    past = dict(past_sigmas(history, currency, time_ns, days, n_days))
     sigmas = list(past.values())
     begin_ns = time_ns - round(days * DAY_NS)
-    close, range_ = realised(place, currency, begin_ns, time_ns, step_s)
-    before = constant_maturity(_vols_at(place, currency, begin_ns), begin_ns, days)
+    close, range_ = realised(history, currency, begin_ns, time_ns, step_s)
+    before = constant_maturity(_vols_at(history, currency, begin_ns), begin_ns, days)
     dvols = [one for one in now["dvol"].to_pylist() if one is not None]
     return Standing(
         time_ns, days, sigma, dvols[0] if dvols else None,

@@ -284,3 +284,8 @@ def test_the_record_carries_the_share_with_its_day(tmp_path: Path) -> None:
     state = MergeState(signals=read_share([tmp_path], ShareSettings(), 1.0).signals)
     _, (found,) = run([*second(NOW), strike(NOW + NS, 1.0)], state)
     assert (found.cme_share_of_futures_open_interest, found.cme_share_as_of_ns) == (0.25, DAY)
+    assert not any("share" in one for one in found.warnings)
+    low = ShareSettings(threshold=0.2, n_days_above=1)
+    state = MergeState(signals=read_share([tmp_path], low, 1.0).signals)
+    _, (found,) = run([*second(NOW), strike(NOW + NS, 1.0)], state)
+    assert "CME's share of futures open interest was above 20% on 1 of 1 days" in found.warnings

@@ -319,7 +319,7 @@ def test_a_folder_without_the_table_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_median_forward_of_an_expiry_is_used(folder: Path) -> None:
-    rows = questions.chain(folder / "sim", START_NS, currency="BTC", columns=questions.VOLS)
+    rows = questions.chain(questions.History(folder / "sim"), START_NS, currency="BTC", columns=questions.VOLS)
     smiles = questions.smiles(rows, START_NS)
     assert [smile.forward for smile in smiles] == [statistics.median([90_000.0] * 4)] * 3
     assert [smile.sigma_atm for smile in smiles] == [pytest.approx(0.55, rel=1e-14)] * 3
