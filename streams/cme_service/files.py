@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -56,8 +57,9 @@ def found(paths: Iterable[Path]) -> dict[Path, Stamp]:
             files.add(path)
     stamps = {}
     for path in sorted(files):
-        stat = path.stat()
-        stamps[path] = Stamp(stat.st_size, stat.st_mtime_ns)
+        with contextlib.suppress(FileNotFoundError):  # gone since
+            stat = path.stat()
+            stamps[path] = Stamp(stat.st_size, stat.st_mtime_ns)
     return stamps
 
 

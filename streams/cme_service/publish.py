@@ -28,7 +28,7 @@ DELIVERY_S = 130.0
 QUEUE_HIGH = 50_000
 _ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("schemas", "pricers", "streams/cme")
-_LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "databento-dbn")
+_LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "databento-dbn", "exchange_calendars")
 
 
 class PublishError(RuntimeError):

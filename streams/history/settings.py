@@ -27,14 +27,18 @@ class HistorySettings:
     buffer_rows: Annotated[int, "rows"] = 100_000
     """Rows of a table in memory at most, 0.1 GB of the widest; then they are written, whatever the time."""
 
+    buffer_mb: Annotated[int, "MiB"] = 32
+    """The same by bytes as they lie in Kafka: a record of dealer flow is many times as large as a row of greeks."""
+
     def __post_init__(self) -> None:
         """Raises ValueError with what would be right."""
         topics.check_namespace(self.namespace)
         unknown = [name for name in self.tables if name not in KNOWN]
         if unknown or not self.tables:
             raise ValueError(f"tables {self.tables}: want some of {', '.join(KNOWN)}")
-        if not 0.0 < self.flush_s < float("inf") or self.buffer_rows < 1:
-            raise ValueError(f"flush_s {self.flush_s}, buffer_rows {self.buffer_rows}: want positive numbers")
+        for name in ("flush_s", "buffer_rows", "buffer_mb"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; want a positive number")
 
     @property
     def place(self) -> Path:

@@ -21,10 +21,11 @@ from streams.history.store import Progress, Store
 from streams.history.tables import TABLES, Table
 from streams.metrics import Page
 from streams.moments import Moment
+from streams.topics import MIB
 
 BATCH = 2_000
-COLUMNS_AFTER = 5_000
-"""Records kept as records: columns take a tenth of the memory."""
+COLUMNS_AFTER_BYTES = 2 * MIB
+"""Of values kept as records: columns take a tenth of the memory."""
 PASSING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
 
 
@@ -49,6 +50,10 @@ class Lane:
     rows: dict[Part, list[Any]] = field(default_factory=dict)
     n_rows: int = 0
     """Waiting, in either form."""
+    n_bytes: int = 0
+    """Of their values in Kafka."""
+    n_record_bytes: int = 0
+    """Of those that are no columns yet."""
     since_s: float = 0.0
     """When the oldest that waits came."""
     n_written: int = 0
@@ -56,13 +61,15 @@ class Lane:
     n_unreadable: int = 0
     n_missed: int = 0
 
-    def take(self, partition: int, offset: int, kept: Read | None) -> None:
+    def take(self, partition: int, offset: int, kept: Read | None, n_bytes: int) -> None:
         """An offset has been read; None: what stood there is no row.  The only place that changes what waits."""
         if kept is not None:
             if not self.n_rows:
                 self.since_s = time.monotonic()
             self.records.append(kept)
             self.n_rows += 1
+            self.n_bytes += n_bytes
+            self.n_record_bytes += n_bytes
         self.n_missed += offset - self.position[partition]
         runs = self.runs.setdefault(partition, [])
         if runs and runs[-1][1] == offset:
@@ -78,7 +85,7 @@ class Lane:
         """Records become columns."""
         for part, batch in batches(self.table, self.records).items():
             self.rows.setdefault(part, []).append(batch)
-        self.records = []
+        self.records, self.n_record_bytes = [], 0
 
     @property
     def is_at_end(self) -> bool:
@@ -170,10 +177,10 @@ class Sink:
             lane.position[partition] = next_missing(ranges, offset)
             consumer.seek(TopicPartition(lane.topic_name, partition, lane.position[partition]))
             return
-        lane.take(partition, offset, self._kept(lane, message, partition, offset))
-        if len(lane.records) >= COLUMNS_AFTER:
+        lane.take(partition, offset, self._kept(lane, message, partition, offset), len(message.value() or b""))
+        if lane.n_record_bytes >= COLUMNS_AFTER_BYTES:
             lane.to_columns()
-        if lane.n_rows >= self.settings.buffer_rows:
+        if lane.n_rows >= self.settings.buffer_rows or lane.n_bytes >= self.settings.buffer_mb * MIB:
             self._flush(lane)
 
     def _kept(self, lane: Lane, message: Any, partition: int, offset: int) -> Read | None:
@@ -207,7 +214,7 @@ class Sink:
         lane.n_written += lane.n_rows
         lane.n_files += len(lane.rows)
         self._say("flush", table=lane.table.name, rows=lane.n_rows, files=len(lane.rows), to_read=lane.lag)
-        lane.progress, lane.rows, lane.runs, lane.n_rows = found, {}, {}, 0
+        lane.progress, lane.rows, lane.runs, lane.n_rows, lane.n_bytes = found, {}, {}, 0, 0
 
     def _figures(self) -> figures.Figures:
         return figures.Figures({lane.table.name: lane_figures(lane) for lane in self.lanes.values()})

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import Audit, AuditKind, Flow, Greeks, RowStatus, TradeGreeks, to_plain
+from schemas import Audit, AuditKind, Flow, FlowMerged, FlowMergedStrike, Greeks, RowStatus, TradeGreeks, to_plain
 from streams.cli import main
 from streams.history.ranges import Ranges, checked, is_in, next_missing, with_range
 from streams.history.rows import UNKNOWN, Part, Read, batches, part_of
@@ -153,6 +153,13 @@ def test_a_row_is_the_record_whole_with_its_place() -> None:
     assert batch.to_pylist() == [to_plain(whole) | {"log_partition": 3, "log_offset": 0, "epoch": None}]
 
 
+def test_a_row_with_rows_in_it_is_whole_too() -> None:
+    inner = FlowMergedStrike(START_NS, 90_000.0, 1.5, None, None, -2.5)
+    whole = FlowMerged(**(blank(FlowMerged) | {"currency": "BTC", "strikes": (inner, inner), "warnings": ("old",)}))
+    (batch,) = batches(TABLES["flow_merged"], reads(whole)).values()
+    assert batch.to_pylist() == [to_plain(whole) | {"log_partition": 3, "log_offset": 0, "epoch": 1}]
+
+
 @pytest.mark.parametrize(
     ("record", "part"),
     [
@@ -283,10 +290,12 @@ def test_a_file_of_somebody_else_is_left_out_and_gone_only_if_it_bears_our_name(
 def test_a_lane_says_which_offsets_it_has_read_and_how_many_were_gone() -> None:
     lane = Lane(GREEKS, "greeks.v1", Progress(), {0: 9}, position={0: 2})
     for offset in (2, 3, 7, 8):
-        lane.take(0, offset, reads(greeks(CALL), first=offset)[0] if offset % 2 else None)
+        lane.take(0, offset, reads(greeks(CALL), first=offset)[0] if offset % 2 else None, 10)
     assert lane.read() == {0: ((2, 4), (7, 9))}
     assert (lane.n_rows, lane.n_missed, lane.is_at_end, lane.lag) == (2, 3, True, 0)
+    assert (lane.n_bytes, lane.n_record_bytes) == (20, 20)
     lane.to_columns()
+    assert (lane.n_bytes, lane.n_record_bytes) == (20, 0)
     assert [batch.num_rows for some in lane.rows.values() for batch in some] == [2] and lane.records == []
 
 
