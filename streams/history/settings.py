@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from schemas import Trigger
 from streams import topics
 
 KNOWN = ("greeks", "trades", "flow", "audit", "flow_strikes", "flow_merged", "cme_marks")
@@ -22,6 +23,8 @@ class HistorySettings:
     """Where the files lie, in a folder for each namespace: anything that reads Parquet reads them."""
     tables: tuple[str, ...] = ("greeks", "trades", "flow", "audit")
     """What is written; others are flow_strikes, flow_merged, cme_marks."""
+    triggers: tuple[str, ...] = ()
+    """Rows of greeks that are written, by what made them; empty: all.  ``TIME,SNAPSHOT,EXPIRY`` is one a minute of each instrument."""
     flush_s: float = 900.0
     """A file holds at most what came in this time: shorter means more and smaller files, longer means more read again after a crash."""
     buffer_rows: Annotated[int, "rows"] = 100_000
@@ -36,6 +39,9 @@ class HistorySettings:
         unknown = [name for name in self.tables if name not in KNOWN]
         if unknown or not self.tables:
             raise ValueError(f"tables {self.tables}: want some of {', '.join(KNOWN)}")
+        unknown = [name for name in self.triggers if name not in Trigger.__members__]
+        if unknown:
+            raise ValueError(f"triggers {self.triggers}: want some of {', '.join(Trigger.__members__)}")
         for name in ("flush_s", "buffer_rows", "buffer_mb"):
             if not 0.0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; want a positive number")

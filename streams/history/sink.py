@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 import schemas
-from schemas import DecodeError
+from schemas import DecodeError, Greeks
 from streams import kafka, topics
 from streams.history import figures
 from streams.history.ranges import Ranges, is_in, next_missing
@@ -194,7 +194,7 @@ class Sink:
             lane.n_unreadable += 1
             self._say("unreadable", where=f"{lane.topic_name}[{partition}]@{offset}", why=str(error))
             return None
-        if not isinstance(record, lane.table.record):
+        if not isinstance(record, lane.table.record) or not is_wanted(record, self.settings.triggers):
             return None
         epoch = dict(message.headers() or ()).get("epoch")
         return Read(partition, offset, None if epoch is None else int(epoch), record)
@@ -222,6 +222,11 @@ class Sink:
     def summary(self) -> dict[str, Any]:
         """What has been done, by table."""
         return {lane.table.name: lane_figures(lane)._asdict() for lane in self.lanes.values()}
+
+
+def is_wanted(record: Any, triggers: Collection[str]) -> bool:
+    """Whether a record is to be written: rows of greeks by what made them, everything else always."""
+    return not triggers or not isinstance(record, Greeks) or record.trigger.name in triggers
 
 
 def lane_figures(lane: Lane) -> figures.TableFigures:

@@ -13,12 +13,23 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import Audit, AuditKind, Flow, FlowMerged, FlowMergedStrike, Greeks, RowStatus, TradeGreeks, to_plain
+from schemas import (
+    Audit,
+    AuditKind,
+    Flow,
+    FlowMerged,
+    FlowMergedStrike,
+    Greeks,
+    RowStatus,
+    TradeGreeks,
+    Trigger,
+    to_plain,
+)
 from streams.cli import main
 from streams.history.ranges import Ranges, checked, is_in, next_missing, with_range
 from streams.history.rows import UNKNOWN, Part, Read, batches, part_of
 from streams.history.settings import KNOWN, HistorySettings
-from streams.history.sink import Lane
+from streams.history.sink import Lane, is_wanted
 from streams.history.store import Progress, Store, StoreError, files, read_progress, span_of
 from streams.history.tables import PLACES, TABLES, Table, arrow_schema
 from tests.conftest import ROOT
@@ -285,6 +296,14 @@ def test_a_file_of_somebody_else_is_left_out_and_gone_only_if_it_bears_our_name(
     assert stranger.exists()
     assert stranger not in files(tmp_path, GREEKS)
     store.close()
+
+
+def test_rows_of_greeks_can_be_thinned_by_what_made_them() -> None:
+    row, trade = greeks(CALL, trigger=Trigger.QUOTE), flow(START_NS)
+    assert is_wanted(row, ()) and is_wanted(row, ("QUOTE", "TIME")) and not is_wanted(row, ("TIME",))
+    assert is_wanted(trade, ("TIME",))
+    with pytest.raises(ValueError, match="want some of UNKNOWN, QUOTE"):
+        HistorySettings(triggers=("MINUTE",))
 
 
 def test_a_lane_says_which_offsets_it_has_read_and_how_many_were_gone() -> None:
