@@ -45,6 +45,7 @@ class DemoOptions:
     is_json: bool = False
     is_kept: bool = False
     currency: str = "BTC"
+    has_flow: bool = False
 
 
 class Stopped(Exception):
@@ -143,6 +144,7 @@ def run(options: DemoOptions, bootstrap: str | None) -> dict[str, Any]:
             simulate_arguments(options),
             ingest_arguments(options),
             say=say,
+            has_flow=options.has_flow,
         )
         since_utc = ""
         try:

@@ -51,7 +51,7 @@ class Stack:
     ingest: Sequence[str] = ()
     environ: dict[str, str] = field(default_factory=dict)
     has_flow: bool = False
-    """Whether the service of dealer flow runs too: half a core for a whole chain."""
+    """Whether the service of dealer flow runs too: a tenth of a core for a whole chain."""
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
     children: dict[str, Child] = field(default_factory=dict)
     simulator_url: str = ""

@@ -40,6 +40,9 @@ from streams.stack import default_workers
 @click.option(
     "--namespace", default="demo", show_default=True, help="Prefix of topics and groups; wiped before and after."
 )
+@click.option(
+    "--flow", "has_flow", is_flag=True, help="Dealer flow too: a tenth of a core; see it with greekstream flow."
+)
 @click.option("--keep", is_flag=True, help="Leave the topics when the demo ends.")
 @click.option(
     "--json",
@@ -49,7 +52,7 @@ from streams.stack import default_workers
 )
 def command(
     recordings: tuple[Path, ...], speed: str, since: str | None, until: str | None, seconds: float | None, workers: int | None,
-    seed: int, rate: float | None, currency: str, namespace: str, keep: bool, is_json: bool,
+    seed: int, rate: float | None, currency: str, namespace: str, has_flow: bool, keep: bool, is_json: bool,
 ) -> None:  # fmt: skip
     """Start Kafka, a simulated venue, workers and ingest, and show the live option chain.  Ctrl-C ends all of it.
 
@@ -79,6 +82,7 @@ def command(
         is_json=is_json,
         is_kept=keep,
         currency=currency,
+        has_flow=has_flow,
     )
     try:
         figures = demo.run(options, settings.kafka_bootstrap())

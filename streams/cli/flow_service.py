@@ -37,7 +37,8 @@ def command(namespace: str | None, group: str | None, out_suffix: str | None, is
     from streams import broker, logs, metrics, registry, topics
     from streams.flow.settings import FlowSettings
     from streams.flow.side import SideSettings
-    from streams.flow_service import figures, shell
+    from streams.flow_service import figures, making
+    from streams.flow_service.output import FlowServiceError, Reset
     from streams.flow_service.settings import FoldSettings
     from streams.settings_catalogue import at_start
     from streams.supervisor.slots import EXIT_RESET
@@ -53,16 +54,16 @@ def command(namespace: str | None, group: str | None, out_suffix: str | None, is
     outputs = (topics.FLOW, topics.FLOW_STRIKES, topics.DEADLETTER)
     wire = registry.wire(settings.namespace, settings.out_suffix, outputs)
     try:
-        service = shell.service(bootstrap, settings, flow, dealer, wire, is_cold=is_cold, say=log.info, page=page)
+        service = making.service(bootstrap, settings, flow, dealer, wire, is_cold=is_cold, say=log.info, page=page)
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError):  # not the main thread: its owner stops us
                 signal.signal(number, lambda *_: service.stop())
         service.run()
-    except shell.Reset as error:
+    except Reset as error:
         log.error("flow_reset", text=str(error))
         click.echo(str(error), err=True)
         raise SystemExit(EXIT_RESET) from error
-    except shell.FlowServiceError as error:
+    except FlowServiceError as error:
         log.error("flow_failed", text=str(error))
         raise click.ClickException(str(error)) from error
-    log.info("flow_stopped", epoch=service.epoch, finals=service.state.n_finals)
+    log.info("flow_stopped", epoch=service.epoch, **service.figures()._asdict())

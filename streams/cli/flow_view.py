@@ -12,8 +12,8 @@ from streams.cli.session import iso
 
 BAR_WIDTH = 24
 N_STRIKES = 21
-PROFILE_STEP_PCT = 2.5
-PROFILE_REACH_PCT = 15.0
+PROFILE_STEP_PCT = 2.0
+PROFILE_REACH_PCT = 16.0
 LADDER_HOURS = (0.0, 24.0)
 
 
@@ -132,7 +132,7 @@ def levels_text(flow: Flow) -> str:
 
 
 def profile(flow: Flow) -> str:
-    """Dealers' gamma over spot, about every 2.5 % within 15 %, with the flips between."""
+    """Dealers' gamma over spot, every 2 % within 16 %, with the flips between."""
     largest = max((abs(point.gamma_usd) for point in flow.profile if point.gamma_usd is not None), default=0.0)
     lines = [
         f"profile  gamma per 1 % if spot were there (as of {iso(flow.ts_event_ns)})    whole book      ex next expiry"

@@ -19,7 +19,11 @@ import click
 @click.option("--namespace", default="", help="Prefix of topics and groups; empty for the live venue.")
 @click.option("--group", default="", help="Consumer group, if not the namespace's own.")
 @click.option(
-    "--flow/--no-flow", "has_flow", default=True, show_default=True, help="Supervise the service of dealer flow too."
+    "--flow/--no-flow",
+    "has_flow",
+    default=True,
+    show_default=True,
+    help="Supervise the service of dealer flow too; there is one: not on a second host.",
 )
 @click.option("--ingest", "ingest_url", default=None, metavar="URL", help="Supervise ingest of this venue too.")
 @click.option("--stop-within", type=float, default=15.0, show_default=True, help="Seconds a worker gets to stop in.")

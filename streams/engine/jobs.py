@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -103,6 +104,8 @@ class FutureJob:
     mark: float | None
     last: float | None
     open_interest: float | None
+    volume_24h: float | None
+    """Coin: the venue says it in USD."""
     index: Point | None
     dvol: float | None
     refusal: Refusal | None
@@ -260,8 +263,11 @@ def future_job(
         refusal = Refusal(RowStatus.NO_QUOTE, "no price of it yet", "an UnderlyingQuote brings one")
     else:
         inst.calc_forward = price.value
-    bid, ask, mark, last, interest = future[2:7] if future is not None else (None,) * 5
+    bid, ask, mark, last, interest, volume_usd = future[2:8] if future is not None else (None,) * 6
+    index = underlying.index if underlying is not None else None
+    volume = volume_usd / index.value if volume_usd is not None and index is not None else math.nan
     return FutureJob(
         offset, now_ns, trigger, inst, contract, facts, price, bid, ask, mark, last, interest,
-        underlying.index if underlying is not None else None, underlying.dvol if underlying is not None else None, refusal,
+        volume if math.isfinite(volume) else None, index,
+        underlying.dvol if underlying is not None else None, refusal,
     )  # fmt: skip

@@ -262,7 +262,7 @@ class Writer:
             price.value if price is not None else None,
             ForwardSource.FUTURE if price is not None else ForwardSource.NONE, age,
             job.index.value if job.index is not None else None, tau_years, 0, 0, 0.0, 0,
-            job.bid, job.ask, job.mark, job.last, None, None, job.open_interest, None, job.dvol, None, age,
+            job.bid, job.ask, job.mark, job.last, None, None, job.open_interest, job.volume_24h, job.dvol, None, age,
             None, SigmaSource.NONE, None, *NO_VOLS, Engine.NONE, *values, *(None,) * 7, spread_pct(job.bid, job.ask),
             False, age is not None and age > self.settings.forward_stale_ms, False, False, None,
             job.inst.good_ns if job.inst.good_ns != NEVER else None,

@@ -65,8 +65,7 @@ def walls(book: Book, exposures: Exposures, settings: FlowSettings) -> Walls:
             return None
         band = None
         if drawn.shape[0]:
-            places = [_largest(sign * row, inside) for row in drawn]
-            band = band_of(np.array([np.nan if found is None else strikes[found] for found in places]), settings)
+            band = band_of(_drawn_strikes(strikes, sign * drawn, inside), settings)
         return Wall(float(strikes[place]), float(amounts[place]), band)
 
     none = np.zeros((0, strikes.size))
@@ -86,6 +85,15 @@ def _largest(amounts: Array, inside: Flags) -> int | None:
     usable = np.where(inside & np.isfinite(amounts), amounts, -np.inf)
     place = int(np.argmax(usable)) if usable.size else 0
     return place if usable.size and usable[place] > 0.0 else None
+
+
+def _drawn_strikes(strikes: Array, amounts: Array, inside: Flags) -> Array:
+    """The strike that ``_largest`` finds in each row, (n_draws,); nan where there is none."""
+    if not strikes.size:
+        return np.full(amounts.shape[0], np.nan)
+    usable = np.where(inside & np.isfinite(amounts), amounts, -np.inf)
+    places = np.argmax(usable, axis=1)
+    return np.where(usable[np.arange(places.size), places] > 0.0, strikes[places], np.nan)
 
 
 def _drawn(book: Book, exposures: Exposures) -> tuple[Array, Array]:

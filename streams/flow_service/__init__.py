@@ -1,5 +1,7 @@
 """The service of dealer flow: a thin shell around ``streams.flow.fold``.
 
-settings      what it is told and what changes no byte              checkpoints   pieces of a state in checkpoints.v1, written and found
-start         where to begin: a checkpoint, or before the end       shell         read, fold, send, confirm, checkpoint
+settings     what it is told, which changes no byte                 making        kernels, versions, topics, where it begins
+start        a checkpoint, or some time before the end              shell         the loop: read, fold, send, checkpoint
+checkpoints  pieces of a state in checkpoints.v1, pure              output        the producer, dead letters, confirmation
+figures      metrics and readiness
 """

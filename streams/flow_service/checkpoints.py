@@ -32,6 +32,8 @@ class Stand(NamedTuple):
     cpu_features: str
     state_format: int
     state: bytes
+    slot: int = 0
+    """Where it lies; the next one goes into the other."""
 
 
 class Identity(NamedTuple):
@@ -52,12 +54,12 @@ def prefix(group: str) -> str:
     return f"{group}/flow/"
 
 
-def pieces(group: str, topic_name: str, stand: Stand, n_written: int) -> list[tuple[str, Checkpoint]]:
-    """(key, record) of each piece; ``n_written`` counts the states written before, for the slot."""
+def pieces(group: str, topic_name: str, stand: Stand) -> list[tuple[str, Checkpoint]]:
+    """(key, record) of each piece."""
     parts = [stand.state[at : at + PIECE_BYTES] for at in range(0, len(stand.state), PIECE_BYTES)]
     return [
         (
-            f"{prefix(group)}{stand.epoch}/{n_written % N_SLOTS}/{i}",
+            f"{prefix(group)}{stand.epoch}/{stand.slot}/{i}",
             Checkpoint(
                 group, topic_name, i, stand.epoch, len(parts), dict(stand.offsets) if i == 0 else {}, stand.log_id,
                 stand.second_ns, stand.settings_hash, stand.engine_version, stand.cpu_features, stand.state_format, part,
@@ -67,28 +69,34 @@ def pieces(group: str, topic_name: str, stand: Stand, n_written: int) -> list[tu
     ]  # fmt: skip
 
 
-def stands(found: Iterable[Checkpoint]) -> list[Stand]:
-    """The whole states among the pieces, best first: the highest epoch, of it the newest second."""
-    by_state: dict[tuple[int, int, int], dict[int, Checkpoint]] = {}
-    for piece in found:
-        by_state.setdefault((piece.epoch, piece.log_time_ns, piece.offset), {})[piece.partition] = piece
+def stands(found: Iterable[tuple[str, Checkpoint]]) -> list[Stand]:
+    """The whole states among the pieces (key, record), best first: the highest epoch, of it the newest second."""
+    by_state: dict[tuple[int, int, int, int], dict[int, Checkpoint]] = {}
+    for key, piece in found:
+        slot = int(key.split("/")[-2])
+        by_state.setdefault((piece.epoch, piece.log_time_ns, piece.offset, slot), {})[piece.partition] = piece
     whole = []
-    for (epoch, second_ns, n_pieces), parts in by_state.items():
+    for (epoch, second_ns, n_pieces, slot), parts in by_state.items():
         if sorted(parts) != list(range(n_pieces)):
             continue
         first = parts[0]
         whole.append(
             Stand(
                 epoch, second_ns, first.offsets, first.log_id, first.settings_hash, first.engine_version,
-                first.cpu_features, first.state_format, b"".join(parts[i].state for i in range(n_pieces)),
+                first.cpu_features, first.state_format, b"".join(parts[i].state for i in range(n_pieces)), slot,
             )
         )  # fmt: skip
     return sorted(whole, key=lambda stand: (stand.epoch, stand.second_ns), reverse=True)
 
 
-def next_epoch(found: Iterable[Checkpoint]) -> int:
+def next_epoch(found: Iterable[tuple[str, Checkpoint]]) -> int:
     """The one after the highest that anything was written under, whole or not."""
-    return max((piece.epoch for piece in found), default=FIRST_EPOCH - 1) + 1
+    return max((piece.epoch for _, piece in found), default=FIRST_EPOCH - 1) + 1
+
+
+def other_slot(slot: int) -> int:
+    """The slot that the newest state is not in."""
+    return (slot + 1) % N_SLOTS
 
 
 def why_unusable(stand: Stand, log_id: str, edges: Mapping[str, tuple[int, int]]) -> str:

@@ -12,54 +12,50 @@ Fails     never on data: what cannot be decoded goes to deadletter.v1.  A lane t
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 import schemas
-from pricers import scenarios
-from schemas import DeadLetter, DecodeError, Flow, Greeks, TradeGreeks, UnknownSchema, Watermark
+from schemas import DecodeError, Greeks, TradeGreeks, UnknownSchema, Watermark
 from streams import kafka, topics
-from streams.flow.fold import STATE_FORMAT, Arrival, Context, LaneError, State, provisional, resumed, step, to_bytes
-from streams.flow.settings import FlowSettings
-from streams.flow.side import SideSettings
+from streams.flow.fold import (
+    STATE_FORMAT,
+    Arrival,
+    Context,
+    LaneError,
+    State,
+    is_caught_up,
+    offsets,
+    overrun,
+    provisional,
+    reread,
+    resumed,
+    step,
+    to_bytes,
+)
 from streams.flow_service import checkpoints
 from streams.flow_service.checkpoints import Identity, Stand
 from streams.flow_service.figures import Figures
+from streams.flow_service.output import FlowServiceError, Output, Reset
 from streams.flow_service.settings import FoldSettings
-from streams.flow_service.start import TOPIC_OF, Start, find, vector
+from streams.flow_service.start import TOPIC_OF, Start, vector
 from streams.garbage import rare_collections
 from streams.metrics import Page
 from streams.registry import Wire
-from streams.settings import settings_hash
 from streams.worker.checkpoints import is_history_due
-from streams.worker.delivery import why_not_delivered
 from streams.worker.log_reader import PASSING
-from streams.worker.pricing import SOURCES as ENGINE_SOURCES
-from streams.worker.pricing import cpu_features, engine_version
 
-NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 NS_PER_MIN = 60_000_000_000
-MAX_PAYLOAD = 64 * 1024
 POLL_S = 0.1
 LOOK_S = 1.0
-QUEUE_HIGH = 20_000
 NEVER_PASSED = 2**63
-SOURCES = (*ENGINE_SOURCES, "streams/flow")
-"""All that may change a byte of a record."""
-
-
-class FlowServiceError(RuntimeError):
-    """The service cannot go on; the message says why and what to do."""
-
-
-class Reset(FlowServiceError):
-    """What is read is no continuation of what was: only a cold start goes on."""
+PATIENCE_S = 5.0
+"""While some partitions wait, and nothing comes of the others for so long, those have nothing to read."""
 
 
 @dataclass
@@ -75,19 +71,14 @@ class Service:
     host: str
     say: Callable[..., None]
     page: Page[Figures] | None = None
-    failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.state: State = resumed(self.start.final, self.context)
         self.epoch = self.start.epoch
-        self.producer = kafka.producer(self.bootstrap)
+        self.output = Output(self.bootstrap, settings, self.wire, self.host, self.start.epoch)
         self.resolve = kafka.resolver(self.bootstrap, settings.namespace)
         self.short = {settings.name(topic): short for short, topic in TOPIC_OF.items()}
-        self.out = {
-            kind: topics.full_name(topic, settings.namespace, settings.out_suffix)
-            for kind, topic in ((Flow, topics.FLOW), (schemas.FlowStrike, topics.FLOW_STRIKES))
-        }
         self.next = dict(self.start.first)
         self.paused: set[tuple[str, int]] = set()
         self.is_stopping = False
@@ -95,9 +86,11 @@ class Service:
         self.step_s = 0.0
         self._checkpointed_ns = self.start.final.second_ns
         self._history_ns = self.start.final.second_ns
+        self._slot = self.start.slot
         self._checkpoint_due_s = time.monotonic() + settings.checkpoint_s
         self._look_due_s = 0.0
         self._began_ns = NEVER_PASSED
+        self._last_read_s = time.monotonic()
 
     def stop(self) -> None:
         """Ask the loop to end: it checkpoints and leaves."""
@@ -115,6 +108,7 @@ class Service:
             auto_offset_reset="error",
         )
         try:
+            self.paused = set()
             consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
             with rare_collections():
                 while not (self.is_stopping or until()):
@@ -132,13 +126,9 @@ class Service:
             self._take(message)
         self.state, records = provisional(self.state, self.context)
         self.n_provisional += len(records)
-        self._send(records)
+        self.output.send(records)
         self.step_s += time.perf_counter() - began
-        self.producer.poll(0)
-        while len(self.producer) > QUEUE_HIGH and not self.failures:
-            self.producer.poll(POLL_S)
-        if self.failures:
-            raise FlowServiceError(f"Kafka refuses records: {self.failures[0]}")
+        self.output.look()
         self._regulate(consumer)
         now_s = time.monotonic()
         if now_s >= self._checkpoint_due_s:
@@ -167,10 +157,12 @@ class Service:
             )
         self.next[lane] = offset + 1
         self.n_records += 1
+        self._last_read_s = time.monotonic()
         try:
             record = schemas.decode(message.value() or b"", self.resolve)
         except DecodeError as problem:
-            self._unreadable(message, problem)
+            self.n_unreadable += 1
+            self.output.send_unreadable(message, problem, self.state.final.second_ns)
             return
         except UnknownSchema as problem:
             raise FlowServiceError(f"{where}: {problem}: upgrade this service before the workers") from problem
@@ -182,7 +174,7 @@ class Service:
             raise Reset(
                 f"{problem}; begin anew with: greekstream flow-service --cold (its finals are of the new history)"
             ) from problem
-        self._send(records)
+        self.output.send(records)
 
     def _error(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
@@ -190,50 +182,16 @@ class Service:
         if not error.retriable() and error.code() not in (*PASSING, KafkaError._PARTITION_EOF):
             raise KafkaException(error)
 
-    def _unreadable(self, message: Message, problem: DecodeError) -> None:
-        self.n_unreadable += 1
-        partition, offset = int(message.partition() or 0), int(message.offset() or 0)
-        letter = DeadLetter(
-            str(message.topic()),
-            partition,
-            offset,
-            problem.reason,
-            str(problem),
-            (message.value() or b"")[:MAX_PAYLOAD],
-        )
-        name = self.settings.name(topics.DEADLETTER)
-        self._produce(name, f"{partition}/{offset}", self._encoded(letter), partition, self.state.final.second_ns)
-
-    def _encoded(self, record: Any) -> bytes:
-        return schemas.encode(record, self.wire.framing)
-
-    def _send(self, records: Iterable[Any]) -> None:
-        for record in records:
-            self._produce(self.out[type(record)], record.currency, self._encoded(record), 0, record.ts_event_ns)
-
-    def _produce(self, topic: str, key: str, value: bytes, partition: int, ts_ns: int) -> None:
-        headers = [
-            ("epoch", str(self.epoch).encode()),
-            ("calc_wall_ns", str(time.time_ns()).encode()),
-            ("host", self.host.encode()),
-        ]
-        while True:
-            try:
-                self.producer.produce(
-                    topic, value, key.encode(), partition, on_delivery=self._landed,
-                    timestamp=max(0, ts_ns // NS_PER_MS), headers=headers,
-                )  # fmt: skip
-                return
-            except BufferError:
-                self.producer.poll(POLL_S)
-
-    def _landed(self, error: Any, message: Any) -> None:
-        problem = why_not_delivered(error, message)
-        if problem:
-            self.failures.append(f"{message.topic()}[{message.partition()}]: {problem}")
-
     def _regulate(self, consumer: Any) -> None:
-        """Lanes that are far ahead of the last one wait; so what is held in memory is bounded."""
+        """Lanes that are far ahead of the last one wait; so what is held in memory is bounded.
+
+        Where the last one has nothing to read (its worker is away) the others go on without being kept, for the provisional
+        records; once it is back, all are read again from behind what is final.
+        """
+        if self.state.is_overrun:
+            if is_caught_up(self.state, self.settings.ahead_s / 2.0):
+                self._reread(consumer)
+            return
         seconds = {lane: of.mark.second_ns for lane, of in self.state.lanes.items() if of.mark.second_ns > 0}
         if not seconds:
             return
@@ -251,35 +209,48 @@ class Service:
                     ]
                 )
         self.paused = wait
+        if not wait or self._last_read_s + PATIENCE_S > time.monotonic():
+            return
+        self.say("flow_overrun", final_ns=self.state.final.second_ns, waiting=len(wait))
+        self.state = overrun(self.state)
+        consumer.resume([self._place(lane, 0) for lane in sorted(self.paused)])
+        self.paused = set()
 
-    def _confirmed(self) -> None:
-        """Everything sent stands in Kafka; FlowServiceError if it does not within the setting."""
-        left = self.producer.flush(self.settings.confirm_s)
-        if left or self.failures:
-            raise FlowServiceError(f"{left} records not confirmed: {self.failures[:1] or 'Kafka is slow or away'}")
+    def _reread(self, consumer: Any) -> None:
+        """Go on behind the last final second."""
+        self.state = reread(self.state, self.context)
+        self.next = self.start.first | offsets(self.state.final)
+        self._last_read_s = time.monotonic()
+        consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
+        self.say("flow_reread", final_ns=self.state.final.second_ns)
 
     def _checkpoint(self, consumer: Any) -> None:
         """Records confirmed, then the state, confirmed, then the group's offsets (which only tell others how far we are)."""
         final = self.state.final
         if final.second_ns <= self._checkpointed_ns:
-            self._confirmed()
+            self.output.confirm()
             return
         stand = Stand(
-            self.epoch, final.second_ns, vector(final), self.start.log_id, *self.identity, STATE_FORMAT, to_bytes(final)
+            self.epoch,
+            final.second_ns,
+            vector(final),
+            self.start.log_id,
+            *self.identity,
+            STATE_FORMAT,
+            to_bytes(final),
+            self._slot,
         )
-        self._confirmed()
+        self.output.confirm()
         targets = [topics.CHECKPOINTS]
         if is_history_due(self._history_ns, final.second_ns, self.settings.history_minutes * NS_PER_MIN):
             targets.append(topics.CHECKPOINTS_HISTORY)
             self._history_ns = final.second_ns
-        group = self.settings.group_name
-        found = checkpoints.pieces(group, self.out[Flow], stand, self.n_checkpoints)
+        found = checkpoints.pieces(self.settings.group_name, self.output.flow_topic, stand)
         for topic in targets:
-            for key, record in found:
-                name = self.settings.name(topic)
-                self._produce(name, key, schemas.encode(record), checkpoints.partition(group), final.second_ns)
-        self._confirmed()
+            self.output.send_checkpoint(topic, found)
+        self.output.confirm()
         self.n_checkpoints += 1
+        self._slot = checkpoints.other_slot(self._slot)
         self.checkpoint_bytes = len(stand.state)
         self._checkpointed_ns = final.second_ns
         marks = [self._place(lane, mark.offset + 1) for lane, mark in final.marks.items()]
@@ -303,34 +274,10 @@ class Service:
         )  # fmt: skip
 
 
-def _epoch(message: Message) -> int:
+def _epoch(message: Any) -> int:
     """Of the worker's state; 0 for a record that other tools have written."""
     headers = dict(message.headers() or ())
     try:
         return int(headers["epoch"])
     except (KeyError, ValueError):
         return 0
-
-
-def service(
-    bootstrap: str,
-    settings: FoldSettings,
-    flow: FlowSettings,
-    side: SideSettings,
-    wire: Wire,
-    *,
-    is_cold: bool,
-    say: Callable[..., None],
-    page: Page[Figures] | None = None,
-) -> Service:
-    """The service at its start.  Makes the topics it writes to."""
-    scenarios.warm_up()
-    identity = Identity(settings_hash(flow, side, *wire.facts), engine_version(SOURCES), cpu_features())
-    context = Context(flow, side, identity.settings_hash, identity.engine_version)
-    kafka.create_topics(bootstrap, settings.namespace)
-    kafka.publish_schemas(bootstrap, settings.namespace)
-    if settings.out_suffix:
-        own = (topics.FLOW, topics.FLOW_STRIKES)
-        kafka.create_topics(bootstrap, settings.namespace, suffix=settings.out_suffix, only=own)
-    start = find(bootstrap, settings, context, identity, is_cold=is_cold, say=say)
-    return Service(bootstrap, settings, context, identity, start, wire, socket.gethostname(), say, page)

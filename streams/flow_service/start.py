@@ -31,6 +31,8 @@ class Start(NamedTuple):
     """The first offset to read, by lane."""
     log_id: str
     """Ids of the topics read; a checkpoint is of use for these alone."""
+    slot: int = 0
+    """Where the first checkpoint goes."""
 
 
 def find(
@@ -60,16 +62,17 @@ def find(
     return Start(Final(), epoch, first, log_id)
 
 
-def _pieces(reader: LogReader, settings: FoldSettings) -> list[Checkpoint]:
+def _pieces(reader: LogReader, settings: FoldSettings) -> list[tuple[str, Checkpoint]]:
     group = settings.group_name
     name = settings.name(topics.CHECKPOINTS)
-    values = reader.checkpoints(name, checkpoints.partition(group), checkpoints.prefix(group).encode())
-    found = (schemas.decode(item.value) for item in values)
-    return [record for record in found if isinstance(record, Checkpoint)]
+    items = reader.checkpoints(name, checkpoints.partition(group), checkpoints.prefix(group).encode())
+    # of each key the last counts: what compaction has not taken yet is older
+    found = {item.key.decode(): schemas.decode(item.value) for item in items}
+    return [(key, record) for key, record in found.items() if isinstance(record, Checkpoint)]
 
 
 def _resumed(
-    found: list[Checkpoint],
+    found: list[tuple[str, Checkpoint]],
     log_id: str,
     edges: Mapping[Lane, tuple[int, int]],
     context: Context,
@@ -93,7 +96,7 @@ def _resumed(
 def _behind(
     stand: Stand,
     final: Final,
-    found: list[Checkpoint],
+    found: list[tuple[str, Checkpoint]],
     edges: Mapping[Lane, tuple[int, int]],
     identity: Identity,
     say: Say,
@@ -103,7 +106,7 @@ def _behind(
     # A lane that had nothing then is read from its beginning.
     first = {lane: edge[0] for lane, edge in edges.items()} | offsets(final)
     say("flow_resumes", epoch=epoch, second_ns=stand.second_ns, bytes=len(stand.state), changed=changed or None)
-    return Start(final, epoch, first, stand.log_id)
+    return Start(final, epoch, first, stand.log_id, checkpoints.other_slot(stand.slot))
 
 
 def _cold_offsets(

@@ -23,6 +23,7 @@ class Found(NamedTuple):
     epoch: int
     offset: int
     value: bytes
+    key: bytes = b""
 
 
 class Bounds(NamedTuple):

@@ -160,7 +160,7 @@ def _found(message: Any) -> tuple[bytes, Found] | None:
     headers = dict(message.headers() or ())
     epoch = int(headers["epoch"]) if "epoch" in headers else int(key.rsplit(b"/", 1)[1])
     offset = int(headers["offset"]) if "offset" in headers else _decoded_offset(value)
-    return key, Found(message.offset(), epoch, offset, value)
+    return key, Found(message.offset(), epoch, offset, value, key)
 
 
 def _decoded_offset(value: bytes) -> int:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import schemas
 from schemas import Flow, FlowStrike
 from streams import kafka, registry, topics
+from streams.cli import main
 from streams.flow.settings import FlowSettings
 from streams.flow.side import SideSettings
-from streams.flow_service import shell
+from streams.flow_service import making
 from streams.flow_service.settings import FoldSettings
-from streams.processes import Child
 from streams.stack import Stack
 from streams.topics import Topic
 from tests.kafka_fixtures import eventually
 
 NS = 1_000_000_000
-N_SECONDS = 8
+N_SECONDS = 5
 """Finals of so many seconds before the kill, and as many after the restart."""
 
 
@@ -46,60 +50,52 @@ def finals(found: list[tuple[Any, bytes]]) -> dict[tuple[Any, ...], set[bytes]]:
     return out
 
 
-def service(bootstrap: str, namespace: str, log_dir: Path, name: str) -> Child:
-    environ = {"KAFKA_BOOTSTRAP": bootstrap, "GREEKSTREAM_FOLD_CHECKPOINT_S": "3"}
-    return Child(name, ["flow-service", "--namespace", namespace], log_dir / f"{name}.log", environ=environ)
+def events(path: Path, name: str) -> list[dict[str, Any]]:
+    """Lines of a log of JSON lines with this event."""
+    lines = (line for line in path.read_text(errors="replace").splitlines() if f'"{name}"' in line)
+    return [fields for fields in map(json.loads, lines) if fields["event"] == name]
 
 
 @pytest.mark.broker
 @pytest.mark.slow
 def test_finals_are_the_same_bytes_after_a_kill_a_restart_and_a_rewind(
-    bootstrap: str, namespace: str, tmp_path: Path
+    bootstrap: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DESIGN 5: only finals are history, deterministic and the same when they come again."""
-    environ = {"GREEKSTREAM_ENGINE_ENGINE": "closed_form", "GREEKSTREAM_ENGINE_AUDIT": "false"}
+    environ = {
+        "GREEKSTREAM_ENGINE_ENGINE": "closed_form", "GREEKSTREAM_ENGINE_AUDIT": "false", "GREEKSTREAM_FOLD_CHECKPOINT_S": "3",
+    }  # fmt: skip
     stack = Stack(
-        bootstrap,
-        namespace,
-        2,
-        tmp_path,
-        simulate=("--rate", "100"),
-        ingest=("--currencies", "BTC,ETH"),
-        environ=environ,
+        bootstrap, namespace, 2, tmp_path, ("--rate", "100"), ("--currencies", "BTC,ETH"), environ, has_flow=True
     )
+    log = tmp_path / "workers.log"
 
     def seconds() -> list[int]:
         return sorted({key[0] for key in finals(records(bootstrap, namespace, topics.FLOW))})
 
     with stack:
         stack.start()
-        child = service(bootstrap, namespace, tmp_path, "first")
-        try:
-            eventually(lambda: len(seconds()) >= N_SECONDS and '"flow_checkpoint"' in child.log_path.read_text())
-            os.kill(child.process.pid, signal.SIGKILL)
-            child.process.wait(10)
-            before = seconds()[-1]
-            child = service(bootstrap, namespace, tmp_path, "second")
-            eventually(lambda: seconds()[-1] >= before + N_SECONDS * NS)
-            stack.stop_source()
-        finally:
-            status = child.stop(30.0)
-        assert status == 0, child.last_log_lines()
-    assert '"flow_resumes"' in child.log_path.read_text(), "it went on from its checkpoint"
+        eventually(lambda: len(seconds()) >= N_SECONDS and events(log, "flow_checkpoint"))
+        (started,) = (event for event in events(log, "worker_started") if event["name"] == "flow")
+        os.kill(started["pid"], signal.SIGKILL)
+        before = seconds()[-1]
+        eventually(lambda: seconds()[-1] >= before + N_SECONDS * NS)
+        stack.stop_source()
+    (restarted,) = events(log, "worker_restarted")
+    assert restarted["name"] == "flow" and events(log, "flow_resumes"), "it went on from its checkpoint"
+    assert events(log, "flow_stopped"), "it stopped in order"
 
     last = seconds()[-1]
-    settings = FoldSettings(namespace=namespace, group=f"{namespace}.again", out_suffix="again")
+    # from where the first one began, the log's start, however long that is ago on a busy machine
+    settings = FoldSettings(namespace=namespace, group=f"{namespace}.again", out_suffix="again", chain_s=3_600.0)
     wire = registry.wire(namespace, "again", (topics.FLOW, topics.FLOW_STRIKES, topics.DEADLETTER))
-    again = shell.service(
+    again = making.service(
         bootstrap, settings, FlowSettings(), SideSettings(), wire, is_cold=False, say=lambda *_, **__: None
     )
 
     again.run(until=lambda: again.state.final.second_ns >= last)
     for topic in (topics.FLOW, topics.FLOW_STRIKES):
-        live, rewound = (
-            finals(records(bootstrap, namespace, topic)),
-            finals(records(bootstrap, namespace, topic, "again")),
-        )
+        live, rewound = (finals(records(bootstrap, namespace, topic, suffix)) for suffix in ("", "again"))
         assert live and all(len(values) == 1 for values in live.values()), "repeats after the kill are identical"
         assert live == {key: value for key, value in rewound.items() if key in live}
         assert {key for key in rewound if key[0] <= last} == set(live)
@@ -110,3 +106,14 @@ def test_finals_are_the_same_bytes_after_a_kill_a_restart_and_a_rewind(
     assert newest.exposures[0].ngi_usd is not None and newest.exposures[0].open_interest_share == pytest.approx(
         1.0, abs=0.05
     )
+
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", bootstrap)
+    shown = CliRunner().invoke(main, ["flow", "--namespace", namespace, "--currency", "ETH"])
+    assert shown.exit_code == 0, shown.output
+    assert all(part in shown.output for part in ("ETH dealer flow", "flips", "profile", "hedge ladder", "strike  "))
+    exported = CliRunner().invoke(main, ["levels", "--csv", "--namespace", namespace])
+    assert exported.exit_code == 0, exported.output
+    rows = list(csv.DictReader(io.StringIO(exported.output)))
+    assert {row["symbol"] for row in rows} == {"BTCUSD", "ETHUSD"} and {row["is_final"] for row in rows} == {"true"}
+    none = CliRunner().invoke(main, ["flow", "--namespace", namespace, "--currency", "SOL"])
+    assert none.exit_code == 1 and "there are records of BTC, ETH" in none.output

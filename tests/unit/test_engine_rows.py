@@ -431,3 +431,13 @@ def test_an_engine_without_a_kernel_of_its_name_is_a_wrong_call() -> None:
     log = Log().ready()
     with pytest.raises(ValueError, match="engine"):
         log.run(EngineSettings(engine="crystal ball"))
+
+
+@pytest.mark.parametrize(("volume_usd", "coin"), [(2.99e9, 1e5), (0.0, 0.0), (None, None)])
+def test_a_perpetuals_volume_is_in_coin_like_every_other(volume_usd: float | None, coin: float | None) -> None:
+    """The venue says it in USD; dealer flow measures hedges against it."""
+    log = Log().ready("BTC-PERPETUAL")
+    log.underlying(1.0, 29_900.0, [future_of("BTC-PERPETUAL", 1.0, 30_000.0, volume_usd_24h=volume_usd)])
+    log.clocks(2, 70)
+    row = rows(log.run(), "BTC-PERPETUAL")[-1]
+    assert row.volume_24h == (None if coin is None else pytest.approx(coin, rel=4e-16))

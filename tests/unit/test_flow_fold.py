@@ -22,9 +22,12 @@ from streams.flow.fold import (
     WorkersReset,
     ahead,
     from_bytes,
+    is_caught_up,
     new_state,
     offsets,
+    overrun,
     provisional,
+    reread,
     step,
     to_bytes,
 )
@@ -133,6 +136,24 @@ def test_nothing_provisional_goes_out_for_a_lag_below_the_setting(found: Lanes) 
     state, _ = fold(late, patient)
     assert provisional(state, patient)[1] == []
     assert len(provisional(state, CONTEXT)[1]) == 2
+
+
+def test_a_partition_that_is_away_for_long_costs_no_final_and_no_memory(found: Lanes) -> None:
+    """DESIGN 5: buffers are bounded; what was given up is read again from behind what is final."""
+    early = {key: lane[: len(lane) // 2] for key, lane in found.items()}
+    state, finals = fold(interleaved(early, random.Random(0)))
+    state = overrun(state)
+    rest = [item for key in found if key[1] != 2 for item in found[key][len(early[key]) :]]
+    state, none = fold(rest, state=state)
+    assert none == [] and not any(lane.closed or lane.opened for lane in state.lanes.values())
+    assert len(provisional(state, CONTEXT)[1]) == 2 and not is_caught_up(state, 5.0)
+    state, none = fold([item for key in found if key[1] == 2 for item in found[key][len(early[key]) :]], state=state)
+    assert none == [] and is_caught_up(state, 5.0)
+    state = reread(state, CONTEXT)
+    again = {key: lane[offsets(state.final).get(key, 0) :] for key, lane in found.items()}
+    state, more = fold(interleaved(again, random.Random(2)), state=state)
+    _, undisturbed = fold(interleaved(found, random.Random(9)))
+    assert [schemas.encode(r) for r in finals + more] == [schemas.encode(r) for r in undisturbed]
 
 
 def test_without_trades_the_convention_is_named_coverage_is_zero_and_the_start_is_cold(quiet: Lanes) -> None:

@@ -27,7 +27,7 @@ def written(*stands: Stand) -> dict[str, Checkpoint]:
     """What a compacted topic has after these states: the last record of each key."""
     table: dict[str, Checkpoint] = {}
     for n, item in enumerate(stands):
-        table |= dict(checkpoints.pieces("g", "flow.v1", item, n))
+        table |= dict(checkpoints.pieces("g", "flow.v1", item._replace(slot=n % 2)))
     return table
 
 
@@ -37,29 +37,30 @@ def test_a_state_comes_back_from_its_pieces_and_each_fits_a_record() -> None:
     assert len(table) == 3
     assert all(len(schemas.encode(piece)) <= 512 * 1024 for piece in table.values())
     assert all(key.startswith(checkpoints.prefix("g")) for key in table)
-    assert checkpoints.stands(table.values()) == [one]
+    assert checkpoints.stands(table.items()) == [one]
 
 
 @pytest.mark.parametrize("n_of_new", [0, 1, 2])
 def test_a_state_that_was_not_written_to_its_end_leaves_the_one_before_whole(n_of_new: int) -> None:
     old, older, new = stand(20), stand(10), stand(30)
     table = written(older, old)
-    table |= dict(checkpoints.pieces("g", "flow.v1", new, 2)[:n_of_new])
-    assert checkpoints.stands(table.values())[0] == old
-    table |= dict(checkpoints.pieces("g", "flow.v1", new, 2))
-    assert [item.second_ns for item in checkpoints.stands(table.values())] == [30 * NS, 20 * NS]
+    table |= dict(checkpoints.pieces("g", "flow.v1", new)[:n_of_new])
+    best = checkpoints.stands(table.items())[0]
+    assert best == old._replace(slot=1) and checkpoints.other_slot(best.slot) == new.slot
+    table |= dict(checkpoints.pieces("g", "flow.v1", new))
+    assert [item.second_ns for item in checkpoints.stands(table.items())] == [30 * NS, 20 * NS]
 
 
 def test_a_smaller_state_after_a_larger_one_is_not_mixed_with_its_last_pieces() -> None:
     small = stand(30, n_bytes=100)
     table = written(stand(10), stand(20), small)
-    assert checkpoints.stands(table.values())[0] == small
+    assert checkpoints.stands(table.items())[0] == small
 
 
 def test_the_highest_epoch_is_best_whatever_its_second() -> None:
     table = written(stand(50, epoch=1), stand(20, epoch=2))
-    assert checkpoints.stands(table.values())[0].epoch == 2
-    assert checkpoints.next_epoch(table.values()) == 3
+    assert checkpoints.stands(table.items())[0].epoch == 2
+    assert checkpoints.next_epoch(table.items()) == 3
     assert checkpoints.next_epoch([]) == 1
 
 

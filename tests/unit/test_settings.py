@@ -21,6 +21,8 @@ from streams import settings_page as page
 from streams.cli import main
 from streams.deribit.channels import SessionSettings
 from streams.engine.settings import EngineSettings
+from streams.flow.settings import FlowSettings
+from streams.flow.side import SideSettings
 from streams.ingest.settings import IngestSettings
 from streams.settings import (
     SECTIONS,
@@ -271,3 +273,20 @@ def test_long_running_commands_say_their_settings_once_in_one_line(
     assert line[section][field[0]] == field[1]
     assert line["common"]["kafka_bootstrap"] == "127.0.0.1:9"
     assert "hush" not in done.output
+
+
+def test_lists_of_numbers_come_from_environment_and_file(config: Path) -> None:
+    given_text = load(FlowSettings, "FLOW", {"GREEKSTREAM_FLOW_LADDER_HOURS": "0, 1.5,24"})
+    assert given_text.ladder_hours == (0.0, 1.5, 24.0)
+    in_file = load(FlowSettings, "FLOW", given(config, "[flow]\nladder_spot_pct = [1, 2.5]\n"))
+    assert in_file.ladder_spot_pct == (1.0, 2.5)
+    with pytest.raises(SettingsError, match="LADDER_HOURS"):
+        load(FlowSettings, "FLOW", {"GREEKSTREAM_FLOW_LADDER_HOURS": "0,many"})
+    with pytest.raises(SettingsError, match="ladder_spot_pct"):
+        load(FlowSettings, "FLOW", given(config, '[flow]\nladder_spot_pct = ["1"]\n'))
+
+
+def test_a_table_of_the_model_is_no_setting() -> None:
+    assert "weights" not in resolve(SideSettings, "DEALER", {})
+    with pytest.raises(SettingsError, match="DEALER_WEIGHTS is no setting"):
+        load(SideSettings, "DEALER", {"GREEKSTREAM_DEALER_WEIGHTS": "1"})

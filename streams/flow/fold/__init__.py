@@ -10,7 +10,7 @@ Finals are a function of the lanes alone, however they interleave on the way her
 
 from .checkpoint import STATE_FORMAT, BadCheckpoint, from_bytes, to_bytes
 from .lanes import GREEKS, TOPICS, TRADES, Arrival, LaneError, Mark, OtherLog, WorkersReset
-from .state import Context, Final, State, new_state, offsets, resumed
+from .state import Context, Final, State, is_caught_up, new_state, offsets, overrun, reread, resumed
 from .step import ahead, provisional, step
 
 __all__ = [
@@ -29,9 +29,12 @@ __all__ = [
     "WorkersReset",
     "ahead",
     "from_bytes",
+    "is_caught_up",
     "new_state",
     "offsets",
+    "overrun",
     "provisional",
+    "reread",
     "resumed",
     "step",
     "to_bytes",

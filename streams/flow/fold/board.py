@@ -99,7 +99,11 @@ def _newest(rows: list[Greeks], name: str, price_index: str) -> float | None:
 
 def _volume_24h_usd(rows: list[Greeks], index_price: float) -> float | None:
     """Of the perpetuals, as far as their rows say."""
-    volumes = [row.volume_24h for row in rows if row.kind == Kind.PERPETUAL and row.volume_24h is not None]
+    volumes = [
+        row.volume_24h
+        for row in rows
+        if row.kind == Kind.PERPETUAL and row.volume_24h is not None and row.volume_24h >= 0.0
+    ]
     return sum(volumes) * index_price if volumes else None
 
 

@@ -11,7 +11,7 @@ from streams.flow.settings import FlowSettings
 from streams.flow.side import KeptDraws, SideSettings, SideState
 from streams.partitioning import N_PARTITIONS
 
-from .lanes import NEVER, NO_MARK, TOPICS, Lane, LaneKey, Mark, lane_at
+from .lanes import NEVER, NO_MARK, NS_PER_S, TOPICS, Lane, LaneKey, Mark, lane_at
 
 
 class Context(NamedTuple):
@@ -55,6 +55,8 @@ class State:
     kept: dict[str, KeptDraws] = field(default_factory=dict)
     """By currency: read-outs of positions, so that only what moved is made again.  The numbers are the same without it."""
     n_finals: int = 0
+    is_overrun: bool = False
+    """Nothing is kept for finals: a lane has been late for longer than the others can be held for it."""
 
 
 def new_state(context: Context) -> State:
@@ -66,6 +68,28 @@ def resumed(final: Final, context: Context) -> State:
     """The state that goes on behind a final one."""
     keys = [(topic, partition) for topic in TOPICS for partition in context.partitions]
     return State(final, {key: lane_at(final.marks.get(key, NO_MARK)) for key in keys}, dict(final.rows))
+
+
+def overrun(state: State) -> State:
+    """Give up what waits for the last lane, and keep the newest rows only; what is final stays, and is read on from later."""
+    for lane in state.lanes.values():
+        lane.closed.clear()
+        lane.opened.clear()
+    state.is_overrun = True
+    return state
+
+
+def is_caught_up(state: State, within_s: float) -> bool:
+    """Whether every lane has gone on behind the last final second, and the last is near the first again."""
+    seconds = [lane.mark.second_ns for lane in state.lanes.values()]
+    return min(seconds) > state.final.second_ns and max(seconds) - min(seconds) <= within_s * NS_PER_S
+
+
+def reread(state: State, context: Context) -> State:
+    """The state that reads on behind what is final, after an overrun."""
+    again = resumed(state.final, context)
+    again.provisional_ns, again.kept, again.n_finals = state.provisional_ns, state.kept, state.n_finals
+    return again
 
 
 def offsets(final: Final) -> dict[LaneKey, int]:

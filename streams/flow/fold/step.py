@@ -27,7 +27,7 @@ Record = Flow | FlowStrike
 def step(state: State, arrival: Arrival, context: Context) -> tuple[State, list[Record]]:
     """Take one record in; the final records of the seconds that are over with it, oldest first.
 
-    Idempotent: a record that comes again changes nothing.
+    Idempotent: a record that comes again changes nothing.  After an overrun only the newest rows are kept (``state.reread``).
 
     Raises
     ------
@@ -41,6 +41,10 @@ def step(state: State, arrival: Arrival, context: Context) -> tuple[State, list[
     record = arrival.record
     if isinstance(record, Greeks) and lane.place != before:
         _keep(state.newest, record)
+    if state.is_overrun:
+        lane.closed.clear()
+        lane.opened.clear()
+        return state, []
     return state, _finals(state, context) if is_closed else []
 
 

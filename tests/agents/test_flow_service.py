@@ -1,0 +1,292 @@
+"""The loop of the service of dealer flow with a scripted consumer and producer: what is confirmed before what, who waits for whom,
+what stops it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import schemas
+from schemas import Checkpoint, DeadLetter, Flow, FlowStrike, Watermark
+from streams import topics
+from streams.flow.fold import Arrival, Final, from_bytes, new_state, step
+from streams.flow_service import checkpoints, shell
+from streams.flow_service.checkpoints import Identity
+from streams.flow_service.output import FlowServiceError, Reset
+from streams.flow_service.settings import FoldSettings
+from streams.flow_service.shell import Service
+from streams.flow_service.start import TOPIC_OF, Start
+from streams.registry import SINGLE
+from tests.flow_log import CONTEXT, Lanes, interleaved, lanes
+
+NS = 1_000_000_000
+IDENTITY = Identity("0123456789abcdef", "test", "cpu")
+
+
+class Message:
+    """As librdkafka hands it over."""
+
+    def __init__(self, arrival: Arrival, value: bytes | None = None) -> None:
+        self._arrival = arrival
+        self._value = schemas.encode(arrival.record) if value is None else value
+
+    def error(self) -> None:
+        return None
+
+    def topic(self) -> str:
+        return TOPIC_OF[self._arrival.topic].name
+
+    def partition(self) -> int:
+        return self._arrival.partition
+
+    def offset(self) -> int:
+        return self._arrival.offset
+
+    def value(self) -> bytes:
+        return self._value
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return [("epoch", str(self._arrival.epoch).encode())]
+
+
+class Consumer:
+    """Hands out a script, lane by lane where some are paused; reads again from where it is assigned."""
+
+    def __init__(self, script: list[Message]) -> None:
+        self.script = script
+        self.paused: set[tuple[str, int]] = set()
+        self.events: list[str] = []
+        self.committed: list[Any] = []
+
+    def assign(self, places: list[Any]) -> None:
+        first = {(place.topic, place.partition): place.offset for place in places}
+        self.left = deque(m for m in self.script if m.offset() >= first[m.topic(), m.partition()])
+        self.paused = set()
+        self.events.append("assign")
+
+    def _next(self) -> Message | None:
+        for i, message in enumerate(self.left):
+            if (message.topic(), message.partition()) not in self.paused:
+                del self.left[i]
+                return message
+        return None
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether all that is left is of lanes that wait."""
+        return all((m.topic(), m.partition()) in self.paused for m in self.left)
+
+    def poll(self, _timeout_s: float) -> Message | None:
+        return self._next()
+
+    def consume(self, n: int, _timeout_s: float) -> list[Message]:
+        found = []
+        while len(found) < n and (message := self._next()) is not None:
+            found.append(message)
+        return found
+
+    def pause(self, places: list[Any]) -> None:
+        self.paused |= {(place.topic, place.partition) for place in places}
+        self.events.append("pause")
+
+    def resume(self, places: list[Any]) -> None:
+        self.paused -= {(place.topic, place.partition) for place in places}
+        self.events.append("resume")
+
+    def commit(self, *, offsets: list[Any], asynchronous: bool) -> None:
+        assert not asynchronous
+        self.committed = offsets
+
+    def close(self) -> None:
+        self.events.append("close")
+
+
+class Confirmed:
+    def topic(self) -> str:
+        return "t"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 1
+
+
+class Producer:
+    """Keeps what is produced, in order, with the flushes between."""
+
+    def __init__(self, error: str = "") -> None:
+        self.log: list[tuple[str, Any]] = []
+        self.keyed: list[tuple[str, Any]] = []
+        self.error = error
+        self._open: list[Any] = []
+
+    def produce(self, topic: str, value: bytes, key: bytes, _partition: int, *, on_delivery: Any, **_: Any) -> None:
+        self.log.append((topic, schemas.decode(value)))
+        self.keyed.append((key.decode(), self.log[-1][1]))
+        self._open.append(on_delivery)
+
+    def poll(self, _timeout_s: float) -> None:
+        for landed in self._open:
+            landed(self.error or None, Confirmed())
+        self._open = []
+
+    def flush(self, _timeout_s: float) -> int:
+        self.poll(0)
+        self.log.append(("flush", None))
+        return 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+@dataclasses.dataclass
+class World:
+    service: Service
+    consumer: Consumer
+    producer: Producer
+    said: list[str]
+
+    def run(self) -> None:
+        """Until nothing is left to read."""
+        self.service.run(until=lambda: not self.consumer.left)
+
+    def checkpoints(self) -> list[tuple[str, Checkpoint]]:
+        return [(key, record) for key, record in self.producer.keyed if isinstance(record, Checkpoint)]
+
+    def records(self, kind: type) -> list[Any]:
+        return [record for _, record in self.producer.log if isinstance(record, kind)]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def make(script: list[Message], error: str = "", **settings: Any) -> World:
+        consumer, producer, said = Consumer(script), Producer(error), []
+        monkeypatch.setattr(shell.kafka, "reader_consumer", lambda *_, **__: consumer)
+        monkeypatch.setattr(shell.kafka, "producer", lambda *_, **__: producer)
+        monkeypatch.setattr(shell.kafka, "resolver", lambda *_, **__: schemas.packaged)
+        first = {(topic, partition): 0 for topic in TOPIC_OF for partition in CONTEXT.partitions}
+        service = Service(
+            "nowhere:1", FoldSettings(**settings), CONTEXT, IDENTITY, Start(Final(), 1, first, "a/b"), SINGLE, "here",
+            lambda event, **_: said.append(event),
+        )  # fmt: skip
+        return World(service, consumer, producer, said)
+
+    yield make
+
+
+@pytest.fixture(scope="module")
+def found() -> Lanes:
+    return lanes(21, 12, before_expiry_s=6.0)
+
+
+@pytest.fixture(scope="module")
+def expected(found: Lanes) -> list[bytes]:
+    state, out = new_state(CONTEXT), []
+    for arrival in interleaved(found, random.Random(0)):
+        state, records = step(state, arrival, CONTEXT)
+        out += [schemas.encode(record) for record in records]
+    return out
+
+
+def script(found: Lanes, seed: int = 1) -> list[Message]:
+    return [Message(arrival) for arrival in interleaved(found, random.Random(seed))]
+
+
+def finals(world: World) -> list[bytes]:
+    kept = (r for _, r in world.producer.log if isinstance(r, FlowStrike) or (isinstance(r, Flow) and r.is_final))
+    return [schemas.encode(record) for record in kept]
+
+
+def test_records_are_confirmed_before_the_checkpoint_and_the_checkpoint_before_the_offsets(
+    world: Any, found: Lanes, expected: list[bytes]
+) -> None:
+    one = world(script(found))
+    one.run()
+    assert finals(one) == expected
+    names = [name for name, _ in one.producer.log]
+    first_piece = names.index(topics.CHECKPOINTS.name)
+    last_record = max(i for i, name in enumerate(names) if name in (topics.FLOW.name, topics.FLOW_STRIKES.name))
+    assert last_record < names.index("flush", last_record) < first_piece
+    assert names[-1] == "flush" and one.consumer.committed
+    stand = checkpoints.stands(one.checkpoints())[0]
+    final = from_bytes(stand.state, CONTEXT)
+    assert stand.second_ns == final.second_ns == one.service.state.final.second_ns
+    assert {f"{t}/{p}": mark.offset for (t, p), mark in final.marks.items()} == stand.offsets
+    assert one.consumer.events[-1] == "close"
+
+
+def test_a_record_that_kafka_refuses_stops_it_before_any_checkpoint(world: Any, found: Lanes) -> None:
+    one = world(script(found), error="no")
+    with pytest.raises(FlowServiceError, match="refuses"):
+        one.run()
+    assert one.records(Checkpoint) == []
+
+
+def test_what_cannot_be_decoded_goes_to_the_dead_letters_and_the_rest_goes_on(
+    world: Any, found: Lanes, expected: list[bytes]
+) -> None:
+    bad = dict(found)
+    lane = bad["greeks", 0]
+    bad["greeks", 0] = [lane[0], *(item._replace(offset=item.offset + 1) for item in lane)]
+    messages = script(bad)
+    place = next(i for i, m in enumerate(messages) if (m.topic(), m.partition(), m.offset()) == ("greeks.v1", 0, 0))
+    messages[place] = Message(lane[0], b"no record")
+    one = world(messages)
+    one.run()
+    assert finals(one) == expected
+    (letter,) = one.records(DeadLetter)
+    assert (letter.source_topic, letter.source_partition, letter.source_offset) == ("greeks.v1", 0, 0)
+    assert letter.payload == b"no record"
+
+
+def test_records_that_were_deleted_before_they_were_read_stop_it(world: Any, found: Lanes) -> None:
+    one = world([m for m in script(found) if (m.topic(), m.partition(), m.offset()) != ("trades.v1", 1, 3)])
+    with pytest.raises(FlowServiceError, match=r"trades\.v1\[1\]@4.*deleted"):
+        one.run()
+
+
+def test_a_reset_of_the_workers_stops_it_with_the_command_that_begins_anew(world: Any, found: Lanes) -> None:
+    lane = found["greeks", 0]
+    mark = next(a.record for a in lane if isinstance(a.record, Watermark))
+    back = Arrival("greeks", 0, len(lane), 9, mark._replace(log_time_ns=mark.log_time_ns - 600 * NS))
+    one = world(script({**found, ("greeks", 0): [*lane, back]}))
+    with pytest.raises(Reset, match="--cold"):
+        one.run()
+
+
+def test_lanes_far_ahead_wait_and_nothing_is_lost_by_it(world: Any, found: Lanes, expected: list[bytes]) -> None:
+    one = world([Message(arrival) for key in sorted(found) for arrival in found[key]], ahead_s=3.0, batch=5)
+    one.run()
+    assert {"pause", "resume"} <= set(one.consumer.events)
+    assert finals(one) == expected
+    assert "flow_overrun" not in one.said
+
+
+def test_while_a_partition_is_away_provisional_records_go_on_and_once_it_is_back_all_finals_come(
+    world: Any, found: Lanes, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DESIGN 5: buffers are bounded, then it reads again from behind what is final."""
+    late = [key for key in found if key[1] == 2]
+    early = {key: lane[: len(lane) // 2] if key in late else lane for key, lane in found.items()}
+    one = world([Message(arrival) for arrival in interleaved(early, random.Random(4))], ahead_s=3.0, batch=5)
+    one.service.run(until=lambda: one.consumer.is_dry)
+    assert one.consumer.left, "the others wait"
+    n_finals = len(finals(one))
+    assert 0 < n_finals < len(expected)
+    monkeypatch.setattr(shell, "PATIENCE_S", 0.0)
+    one.service.run(until=lambda: not one.consumer.left and "flow_overrun" in one.said)
+    assert len(finals(one)) == n_finals and not any(lane.closed for lane in one.service.state.lanes.values())
+    newest = max(record.ts_event_ns for record in one.records(Flow) if not record.is_final)
+    assert newest > max(record.ts_event_ns for record in one.records(Flow) if record.is_final) + 3 * NS
+    # the loop goes on with the same state; its worker has come back
+    monkeypatch.setattr(shell, "PATIENCE_S", 3_600.0)
+    one.consumer.script = [Message(arrival) for arrival in interleaved(found, random.Random(5))]
+    one.service.run(until=lambda: not one.consumer.left and "flow_reread" in one.said)
+    assert finals(one) == expected
