@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,17 @@ def _settings(**given: Any) -> HistorySettings:
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; install it with: pip install 'greekstream[history]'") from error
     return found
+
+
+@contextlib.contextmanager
+def _answers() -> Iterator[None]:
+    """What the folder can lack is one line and exit status 1."""
+    from streams.history.store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _show(rows: list[dict[str, Any]], heads: list[str], is_json: bool) -> None:
@@ -300,16 +313,3 @@ def stats(
         ("premium, forward", found.premium_forward and found.premium_forward.variance),
     ]  # fmt: skip
     _show([{"what": what, "value": value} for what, value in lines], ["what", "value"], False)
-
-
-class _answers:
-    """What the folder can lack is one line and exit status 1."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from streams.history.store import StoreError
-
-        if isinstance(error, StoreError):
-            raise click.ClickException(str(error)) from error
