@@ -7,8 +7,8 @@ COPY constraints.txt pyproject.toml README.md ./
 COPY schemas schemas
 COPY pricers pricers
 COPY streams streams
-# Without the extra `broker`: Kafka has its own image. With `registry`, for SCHEMA_REGISTRY_URL.
-RUN /opt/greekstream/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[registry]'
+# Without the extra `broker`: Kafka has its own image. With `registry`, for SCHEMA_REGISTRY_URL, `cme` and `history`, for their files.
+RUN /opt/greekstream/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[registry,cme,history]'
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home greekstream && mkdir /state && chown greekstream /state

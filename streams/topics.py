@@ -246,7 +246,14 @@ SCHEMAS = Topic(
 )
 
 
-def _later(name: str, key: str, written_by: str, values: tuple[type, ...] = ()) -> Topic:
+def _later(
+    name: str,
+    key: str,
+    written_by: str,
+    values: tuple[type, ...] = (),
+    read_by: str = "consumers",
+    why: str = "a later capability",
+) -> Topic:
     return Topic(
         name=name,
         key=key,
@@ -257,8 +264,8 @@ def _later(name: str, key: str, written_by: str, values: tuple[type, ...] = ()) 
         local_bytes=32 * MIB,
         segment_bytes=8 * MIB,
         written_by=written_by,
-        read_by="consumers",
-        why="a later capability",
+        read_by=read_by,
+        why=why,
         is_later=True,
     )
 
@@ -289,8 +296,21 @@ FLOW_STRIKES = Topic(
     "consumers",
     "the same by strike and expiry, every few seconds: its size is that of the chain",
 )
-FLOW_MERGED = _later("flow.merged.v1", "currency", "cme", (FlowMerged,))
-CME_MARKS = _later("cme.marks.v1", "product", "cme", (CmeMark,))
+FLOW_MERGED = _later(
+    "flow.merged.v1",
+    "currency",
+    "merge",
+    (FlowMerged,),
+    why="Deribit's and CME's dealer gamma side by side, every few seconds; nothing is added across venues",
+)
+CME_MARKS = _later(
+    "cme.marks.v1",
+    "product",
+    "cme",
+    (CmeMark,),
+    read_by="merge",
+    why="greeks and open interest of CME's options, the dealers' side assumed; one partition: a batch is read in its order",
+)
 SURFACE = _later("surface.v1", "expiry", "surface")
 QUOTES = _later("quotes.v1", "instrument", "quoting")
 FILLS = _later("fills.v1", "instrument", "quoting")

@@ -24,7 +24,9 @@ def blank(cls: type[Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, hint in cls.__annotations__.items():
         text = hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", str(hint))
-        if "None" in text:
+        if text.startswith("tuple["):
+            fields[name] = ()
+        elif "None" in text:
             fields[name] = None
         else:
             fields[name] = _BY_TYPE[text] if text in _BY_TYPE else getattr(schemas, text)(1)

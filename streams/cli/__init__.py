@@ -37,6 +37,9 @@ COMMANDS = {
     "why": ("why", "Why an instrument has no greeks."),
     "audit": ("audit", "How far our numbers are from the venue's and from European ones."),
     "settings": ("settings", "Every setting in force, and where it is from."),
+    "cme": ("cme", "CME's option files in, marks with assumed dealer side out."),
+    "merge": ("merge", "CME's dealer exposure beside Deribit's."),
+    "history": ("history", "Results into Parquet, exactly once; chains, vols and statistics of the past."),
     "doctor": ("doctor", "What is wrong, and what to do about it."),
 }
 

@@ -7,4 +7,7 @@ contracts            multiplier, expiry, which future   book             the fol
 quotes               which price goes with which        sides            the assumed side of dealers
 marks, mark_rows     Black-76, and the record of it     merge            beside Deribit's exposure
 share                CME's share of futures open interest
+sources, batch       files of either kind; marks as they are published
+merged               merged exposure as records, a fold over flow, strikes and batches
+futures_interest, venues_csv   what the share is read from
 """

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from pricers.clocks import CALENDAR, Clock
 from streams.cme.contracts import Contract, contract_of_definition, contract_of_row, key_of_id, trade_date_ns
 from streams.cme.days import SESSION_END, SETTLEMENT, BusinessDays, business_day_before, instant_ns, utc_day
 from streams.cme.dbn import OPEN_INTEREST, Definition, Statistic, TopOfBook
@@ -35,6 +36,8 @@ class Facts(NamedTuple):
     table: Table = CME
     us: BusinessDays | None = None
     """For the day before a settlement file's: None leaves its open interest without an as-of time."""
+    clock: Clock = CALENDAR
+    """What part of a year lies before expiry: 365 days for crypto (E-20); another one for a market with sessions."""
 
 
 class Settled(NamedTuple):

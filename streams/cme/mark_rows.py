@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, SupportsInt
 
 from pricers import Status, Valuation, units
+from pricers.clocks import CALENDAR, Clock
 from schemas import CmeMark, CmeSource, Engine, OptionType, RowStatus
 from streams.cme.book import Book, settlement_ns
 from streams.cme.contracts import Contract, Terms, Unpriced
@@ -25,6 +26,7 @@ class Asked(NamedTuple):
     now_ns: int
     index_price_by_currency: Mapping[str, float]
     settings: MarkSettings
+    clock: Clock = CALENDAR
 
 
 class Solved(NamedTuple):

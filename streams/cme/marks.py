@@ -50,13 +50,8 @@ def marks(
     ----------
     now_ns : the moment that they are of.  The book should hold nothing published later; of what it holds, later prices are not used.
     index_price_by_currency : USD per coin, of that moment; a currency that is missing leaves ``strike_index`` and exposures null.
-
-    Raises
-    ------
-    ValueError : settings that make no sense.
     """
-    settings.check()
-    asked = Asked(book, now_ns, index_price_by_currency, settings)
+    asked = Asked(book, now_ns, index_price_by_currency, settings, facts.clock)
     futures = futures_of(book.contracts.values(), facts.table)
     jobs = [
         _job(option, futures, asked, facts)
@@ -203,8 +198,6 @@ def _known_strike(option: Contract) -> float:
 
 
 def _seconds(from_ns: Sequence[int], options: Sequence[Contract], asked: Asked) -> npt.NDArray[np.float64]:
-    """Time to expiry as the pricers take it: seconds of a year of 365 days, under the settings' clock."""
+    """Time to expiry as the pricers take it: seconds of a year of 365 days, under the facts' clock."""
     expiries = np.array([option.expiry_ns for option in options], dtype=np.int64)
-    return np.asarray(
-        time_to_expiry(asked.settings.clock, np.array(from_ns, dtype=np.int64), expiries) * SECONDS_PER_YEAR
-    )
+    return np.asarray(time_to_expiry(asked.clock, np.array(from_ns, dtype=np.int64), expiries) * SECONDS_PER_YEAR)

@@ -7,13 +7,13 @@ future's settlement of the same trade date.  Never one with the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pricers.clocks import CALENDAR, NS_PER_S, Clock
+from pricers.clocks import NS_PER_S
 from schemas import CmeSource, RowStatus
 from streams.cme.book import Book, Quote, settlement_ns
 from streams.cme.contracts import Unpriced
-from streams.cme.sides import DEFAULT_SIDE_MODEL
+from streams.cme.sides import DEFAULT_SIDE_MODEL, SIGNS
 
 DAY_NS = 86_400 * NS_PER_S
 
@@ -24,7 +24,7 @@ class MarkSettings:
 
     side_model: str = DEFAULT_SIDE_MODEL
     """Whose assumption the signs are (``sides.SIGNS``)."""
-    open_interest_divisor: float = 1.0
+    open_interest_divisor: Annotated[float, "times each contract is counted"] = 1.0
     """CME counts each open contract once; 2 for a source that adds buyers and sellers."""
     quote_max_age_s: float = 150.0
     """A book older than this is no price now: two and a half intervals of bbo-1m."""
@@ -32,26 +32,22 @@ class MarkSettings:
     """Of the mid: a wider market says less than yesterday's settlement."""
     settlement_max_age_days: float = 5.0
     """A long weekend and a day; an older one is no price."""
-    rate: float = 0.0
-    """Per year, continuous; discounts the premium.  0 as for all greeks here (DEFINITIONS 3.1)."""
-    total_vol_max: float = 6.0
-    """Volatility times root of time beyond which the search gives up."""
-    clock: Clock = CALENDAR
-    """What part of a year lies before expiry: 365 days for crypto (E-20); another one for a market with sessions."""
+    rate: Annotated[float, "per year, continuous"] = 0.0
+    """Discounts the premium.  0 as for all greeks here (DEFINITIONS 3.1)."""
+    total_vol_max: Annotated[float, "volatility times root of years"] = 6.0
+    """The search for a volatility gives up beyond it."""
 
-    def check(self) -> MarkSettings:
-        """Itself, if it makes sense.
-
-        Raises
-        ------
-        ValueError : a divisor, age or limit that is not positive; the message names it.
-        """
+    def __post_init__(self) -> None:
+        """Raises ValueError for a side model that is not known, and for a divisor, age or limit that is not positive."""
+        if self.side_model not in SIGNS:
+            raise ValueError(f"side model {self.side_model!r} is unknown; there are {', '.join(SIGNS)}")
         for name in (
             "open_interest_divisor", "quote_max_age_s", "spread_max_pct", "settlement_max_age_days", "total_vol_max"
         ):  # fmt: skip
             if not 0.0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}; want a positive number")
-        return self
+        if not -1.0 < self.rate < 1.0:
+            raise ValueError(f"rate is {self.rate}; want a fraction a year, between -1 and 1")
 
 
 class Price(NamedTuple):

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 
 class HedgingPrior(NamedTuple):
@@ -46,24 +46,18 @@ class ShareSettings:
     venues: tuple[str, ...] = ("CME", "Binance", "Bybit", "OKX")
     """Venues whose futures open interest is the denominator, perpetuals included."""
     cme: str = "CME"
-    """The numerator's."""
-    threshold: float = 0.35
+    """The venue of the numerator."""
+    threshold: Annotated[float, "fraction"] = 0.35
     """Share above which a day counts."""
-    n_days: int = 14
+    n_days: Annotated[int, "readings"] = 14
     """Readings looked back on."""
-    n_days_above: int = 10
+    n_days_above: Annotated[int, "readings"] = 10
     """Of them above the threshold: sustained."""
     span_max_days: int = 28
     """Calendar days that these readings may lie apart: CME has no reading on weekends and holidays."""
-    prior: HedgingPrior = PRIOR
 
-    def check(self) -> ShareSettings:
-        """Itself, if it makes sense.
-
-        Raises
-        ------
-        ValueError : the message says what would be right.
-        """
+    def __post_init__(self) -> None:
+        """Raises ValueError with what would be right."""
         if self.cme not in self.venues or len(set(self.venues)) != len(self.venues):
             raise ValueError(f"venues {self.venues}: want each once, and {self.cme!r} among them")
         if not 0.0 < self.threshold < 1.0:
@@ -73,7 +67,6 @@ class ShareSettings:
                 f"n_days_above {self.n_days_above}, n_days {self.n_days}, span_max_days {self.span_max_days}: want 1 or more, "
                 "each at least the one before"
             )
-        return self
 
 
 class ShareReading(NamedTuple):
@@ -111,7 +104,9 @@ class ShareSignal(NamedTuple):
     """It has become sustained with this reading."""
 
 
-def step(state: ShareState, reading: ShareReading, settings: ShareSettings) -> tuple[ShareState, ShareSignal]:
+def step(
+    state: ShareState, reading: ShareReading, settings: ShareSettings, prior: HedgingPrior = PRIOR
+) -> tuple[ShareState, ShareSignal]:
     """Fold one day's reading in.
 
     Idempotent: a day given again replaces itself.  Bounded: n_days readings.  The shares kept do not depend on the order of days;
@@ -132,7 +127,7 @@ def step(state: ShareState, reading: ShareReading, settings: ShareSettings) -> t
     n_above = sum(one > settings.threshold for _, one in kept)
     is_sustained = n_above >= settings.n_days_above
     signal = ShareSignal(
-        reading.day, settings.venues, missing, share, settings.prior.cme_share, settings.prior.as_of, settings.prior.source,
+        reading.day, settings.venues, missing, share, prior.cme_share, prior.as_of, prior.source,
         settings.threshold, n_above, len(kept), is_sustained, is_sustained and not state.is_sustained,
     )  # fmt: skip
     return ShareState(kept, is_sustained), signal

@@ -153,6 +153,35 @@ SUPERVISOR = (
     Metric("ready", GAUGE, "1 when /ready says so."),
 )
 
+CME = (
+    Metric("files", GAUGE, "Files that have been read into the book."),
+    Metric("rows", GAUGE, "Rows of these files, by what became of them.", ("what",)),
+    Metric("batches_total", COUNTER, "Batches of marks confirmed by Kafka."),
+    Metric("marks_total", COUNTER, "Marks in them."),
+    Metric("marks", GAUGE, "Marks of the newest batch.", ("status",)),
+    Metric("as_of_timestamp_seconds", GAUGE, "Moment of the newest batch, since the epoch; absent before the first."),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
+MERGE = (
+    Metric("records_total", COUNTER, "Records of flow.merged.v1 sent."),
+    Metric("batches_total", COUNTER, "Batches of CME's marks read."),
+    Metric("without_flow_total", COUNTER, "Sets of strikes given up: their second has no final flow."),
+    Metric("as_of_timestamp_seconds", GAUGE, "Second of the newest record, since the epoch.", ("currency",)),
+    Metric("marks_timestamp_seconds", GAUGE, "Moment of CME's newest marks, since the epoch; absent before the first."),
+    Metric("cme_share_ratio", GAUGE, "CME's share of futures open interest, newest reading.", ("currency",)),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
+HISTORY = (
+    Metric("rows_total", COUNTER, "Rows written to files.", ("table",)),
+    Metric("files_total", COUNTER, "Files written.", ("table",)),
+    Metric("rows_waiting", GAUGE, "Rows in memory, not yet written.", ("table",)),
+    Metric("unreadable_total", COUNTER, "Records that could not be decoded.", ("table",)),
+    Metric("missed_total", COUNTER, "Records that retention had deleted before they were read.", ("table",)),
+    Metric("ready", GAUGE, "1 when /ready says so."),
+)
+
 FLOW = (
     Metric("records_total", COUNTER, "Records of greeks.v1 and trades.v1 read."),
     Metric("published_total", COUNTER, "Records of flow.v1 sent, repeats after a restart among them.", ("kind",)),
@@ -170,7 +199,15 @@ FLOW = (
     Metric("ready", GAUGE, "1 when /ready says so."),
 )
 
-ROLES: dict[str, tuple[Metric, ...]] = {"worker": WORKER, "ingest": INGEST, "supervisor": SUPERVISOR, "flow": FLOW}
+ROLES: dict[str, tuple[Metric, ...]] = {
+    "worker": WORKER,
+    "ingest": INGEST,
+    "supervisor": SUPERVISOR,
+    "flow": FLOW,
+    "cme": CME,
+    "merge": MERGE,
+    "history": HISTORY,
+}
 
 
 def full_name(role: str, metric: Metric) -> str:

@@ -39,9 +39,10 @@ def context_of(line: str) -> click.Context:
             name, command, words = group.resolve_command(parent, words)
             assert command is not None
             context = command.make_context(name, words, parent=parent)
-            if not isinstance(command, click.Group):
+            rest = [*context._protected_args, *context.args]
+            if not isinstance(command, click.Group) or (command.invoke_without_command and not rest):
                 return context
-            group, parent, words = command, context, [*context._protected_args, *context.args]
+            group, parent, words = command, context, rest
 
 
 @pytest.mark.parametrize(("doc", "line"), commands(), ids=lambda text: text[:60])

@@ -35,4 +35,4 @@ def test_the_settings_and_their_defaults_are_the_codes(prefix: str, kind: type) 
 
 def test_metrics_named_in_the_text_exist() -> None:
     have = {full_name(role, metric) for role, metrics in ROLES.items() for metric in metrics}
-    assert set(re.findall(r"greekstream_(?:worker|ingest|supervisor|flow)_\w+", TEXT)) == have
+    assert set(re.findall(r"greekstream_(?:worker|ingest|supervisor|flow|cme|merge|history)_\w+", TEXT)) == have

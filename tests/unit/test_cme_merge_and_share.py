@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas import RowStatus
 from streams.cme.merge import CME, DERIBIT, Columns, Exposure, delta_equivalent_contracts, exposures_of_marks, merge
-from streams.cme.share import ShareReading, ShareSettings, ShareSignal, ShareState, step
+from streams.cme.share import PRIOR, ShareReading, ShareSettings, ShareSignal, ShareState, step
 from tests.cme_files import open_interest, settlement
 from tests.cme_world import DAY, TAKEN, VECTOR, WEEK, F, K, marked, only, option
 
@@ -132,7 +132,7 @@ def test_delta_equivalents_count_what_has_a_delta_of_the_named_product() -> None
 # --- share monitor ---
 
 START = date(2026, 6, 1)
-SETTINGS = ShareSettings().check()
+SETTINGS = ShareSettings()
 
 
 def reading(day: int, share: float, **more: float) -> ShareReading:
@@ -182,7 +182,7 @@ def test_e26_two_quantities_have_two_names_and_the_prior_says_so() -> None:
     assert signal.share_of_hedging_prior == 0.35
     assert "E-27" in signal.prior_source
     assert signal.prior_as_of is None, "its source has no date"
-    assert sum(share for _, share in SETTINGS.prior.share_by_place) == 1.0
+    assert sum(share for _, share in PRIOR.share_by_place) == 1.0
     assert "OKX" in signal.venues
 
 
@@ -195,7 +195,7 @@ def test_a_day_without_one_of_the_venues_is_no_reading(bad: float) -> None:
         assert (signal.missing_venues, signal.n_readings) == (("OKX",), 0)
     (empty,) = run([ShareReading(START, dict.fromkeys(SETTINGS.venues, 0.0))])
     assert empty.share_of_futures_open_interest is None
-    fewer = run([missing], ShareSettings(venues=("CME", "Binance", "Bybit")).check())
+    fewer = run([missing], ShareSettings(venues=("CME", "Binance", "Bybit")))
     assert fewer[0].share_of_futures_open_interest == pytest.approx(40 / 60, rel=1e-15)
 
 
@@ -229,4 +229,4 @@ def test_the_state_is_bounded_and_a_day_given_again_changes_nothing(days: list[t
 )
 def test_settings_of_the_monitor_that_make_no_sense_are_refused(change, says: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=says):
-        ShareSettings(**change).check()
+        ShareSettings(**change)

@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ SETTINGS = {
     "BROKER": ("streams.broker", "BrokerSettings"),
     "METRICS": ("streams.metrics.settings", "MetricsSettings"),
     "SUPERVISOR": ("streams.supervisor.settings", "SupervisorSettings"),
+    "CME": ("streams.cme_service.settings", "CmeSettings"),
+    "HISTORY": ("streams.history.settings", "HistorySettings"),
+    "MERGE": ("streams.cme_service.settings", "MergeSettings"),
     "FLOW": ("streams.flow.settings", "FlowSettings"),
     "DEALER": ("streams.flow.side.settings", "SideSettings"),
     "FOLD": ("streams.flow_service.settings", "FoldSettings"),
@@ -66,9 +70,10 @@ def parse_command(words: list[str]) -> click.Context:
             name, command, words = group.resolve_command(parent, words)
             assert command is not None
             context = command.make_context(name, list(words), parent=parent)
-            if not isinstance(command, click.Group):
+            rest = [*context._protected_args, *context.args]
+            if not isinstance(command, click.Group) or (command.invoke_without_command and not rest):
                 return context
-            group, parent, words = command, context, [*context._protected_args, *context.args]
+            group, parent, words = command, context, rest
 
 
 def compose_specification() -> dict[str, Any]:
@@ -101,13 +106,37 @@ def test_a_docker_client_accepts_the_file() -> None:
         or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode != 0
     ):
         skip_or_fail("no docker client with the compose plugin", "REQUIRE_COMPOSE")
-    command = [str(docker), "compose", "--profile", "simulator", "-f", str(FILE), "config", "--quiet"]
+    command = [
+        str(docker),
+        "compose",
+        "--profile",
+        "simulator",
+        "--profile",
+        "cme",
+        "-f",
+        str(FILE),
+        "config",
+        "--quiet",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
 def test_the_services_are_those_of_the_pipeline() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "ingest", "workers", "flow", "simulator", "ui", "prometheus", "grafana"}
+    assert set(SERVICES) == {
+        "kafka",
+        "topics",
+        "ingest",
+        "workers",
+        "flow",
+        "cme",
+        "merge",
+        "history",
+        "simulator",
+        "ui",
+        "prometheus",
+        "grafana",
+    }
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert {service["image"] for service in OURS.values()} == {SERVICES["workers"]["image"]}, (
         "one image for every service"
@@ -176,7 +205,7 @@ def test_every_command_and_health_check_of_ours_is_one_the_code_has(name: str) -
 
 
 def test_healthy_means_ready_and_is_asked_where_it_is_served() -> None:
-    for name in ("ingest", "workers", "flow"):
+    for name in ("ingest", "workers", "flow", "cme", "merge", "history"):
         (url,) = re.findall(r"http://\S+?(?=')", OURS[name]["healthcheck"]["test"][-1])
         assert url == f"http://127.0.0.1:{OURS[name]['environment']['GREEKSTREAM_METRICS_PORT']}/ready"
 
@@ -279,6 +308,14 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
                 is_ignored = not rule.startswith("!")
         assert not is_ignored, source
     assert {"schemas", "pricers", "streams", "constraints.txt", "pyproject.toml"} <= set(copied())
+
+
+def test_the_image_has_the_extras_that_its_services_need() -> None:
+    """Kafka has an image of its own; a registry and CME's files are read by ours."""
+    (install,) = [line for line in dockerfile() if line[0] == "RUN" and any(word.endswith("/pip") for word in line)]
+    extras = set(install[-1].strip("'.[]").split(","))
+    known = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    assert {"registry", "cme", "history"} <= extras <= known - {"broker", "dev"}
 
 
 def test_the_image_runs_as_nobody_special_and_writes_only_where_it_may() -> None:

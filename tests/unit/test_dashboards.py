@@ -96,7 +96,14 @@ def test_what_is_scraped_is_what_is_served() -> None:
     }
     assert port_of_flow(base) == int(SERVICES["flow"]["environment"]["GREEKSTREAM_METRICS_PORT"])
     assert port_of_ingest(base) == int(SERVICES["ingest"]["environment"]["GREEKSTREAM_METRICS_PORT"])
-    assert wanted == {job["job_name"]: set(job["static_configs"][0]["targets"]) for job in SCRAPES["scrape_configs"]}
+    always = [job for job in SCRAPES["scrape_configs"] if "static_configs" in job]
+    assert wanted == {job["job_name"]: set(job["static_configs"][0]["targets"]) for job in always}
+    (profiles,) = [job for job in SCRAPES["scrape_configs"] if job not in always]
+    assert {(one["names"][0], one["port"]) for one in profiles["dns_sd_configs"]} == {
+        (name, int(service["environment"]["GREEKSTREAM_METRICS_PORT"]))
+        for name, service in SERVICES.items()
+        if "profiles" in service and "GREEKSTREAM_METRICS_PORT" in service.get("environment", {})
+    }
 
 
 def test_alerts_have_names_of_their_own_and_say_what_is_wrong() -> None:
