@@ -57,9 +57,9 @@ def plan_of(*tests: dict[str, Any], n_units: int = 100, block: str = "", **more:
 def record_of(**columns: Any) -> Record:
     """Rows a minute apart; columns that are not given are noise without a meaning."""
     n = max(np.size(column) for column in columns.values())
-    noise = np.random.default_rng(99).normal(size=(4, n))
-    found = dict(zip(("y", "a", "b", "dvol"), noise, strict=True))
-    found |= {name: np.broadcast_to(np.asarray(column, dtype=np.float64), n) for name, column in columns.items()}
+    missing = [name for name in ("y", "a", "b", "dvol") if name not in columns]
+    found = dict(zip(missing, np.random.default_rng(99).normal(size=(len(missing), n)), strict=True))
+    found |= {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
     return Record((BEGIN_S + STEP_S * np.arange(n, dtype=np.int64)) * 10**9, found, n)
 
 

@@ -31,7 +31,9 @@ def ab_rows(seed: int, n_expiries: int, effect: float = 0.5) -> list[dict[str, A
         dvol = 0.5 * np.exp(log_vol)
         gamma = rng.normal() + 0.3 * rng.normal(size=times.size).cumsum() / np.sqrt(times.size)
         left = np.clip((expiry_s - times) / WINDOW_S, 0.0, 1.0)
-        european = gamma / np.maximum(np.sqrt(3.0) * left, 0.25) + 0.8 * rng.normal() + 0.3 * rng.normal(size=times.size)
+        european = (
+            gamma / np.maximum(np.sqrt(3.0) * left, 0.25) + 0.8 * rng.normal() + 0.3 * rng.normal(size=times.size)
+        )
         vols = dvol * np.exp(-effect * np.clip(gamma, -2.0, 2.0))
         moves = vols * np.sqrt(STEP_S / SECONDS_PER_YEAR) * rng.normal(size=times.size)
         logs = log_index + np.cumsum(moves)

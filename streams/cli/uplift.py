@@ -77,7 +77,8 @@ def rows_of(path: Path, stack: ExitStack) -> Iterator[dict[str, Any]]:
         raise click.ClickException(f"{path}: want one of {', '.join(KINDS)}, or the first three with .gz")
     if kind == ".parquet":
         return _parquet_rows(path)
-    file: IO[str] = stack.enter_context(gzip.open(path, "rt", newline="") if is_packed else path.open(newline=""))
+    plain = gzip.open if is_packed else open
+    file: IO[str] = stack.enter_context(plain(path, "rt", newline=""))
     return iter(csv.DictReader(file)) if kind == ".csv" else _lines(file)
 
 
@@ -115,7 +116,11 @@ def command(plan_path: Path, data_path: Path | None, expect: str | None, is_json
         raise click.ClickException(f"this is another plan: its digest is {digest(plan)}, not {expect}")
     if data_path is None:
         said = {"plan": plan.title, "plan_digest": digest(plan), "tests": [test.name for test in plan.tests]}
-        click.echo(json.dumps(said) if is_json else f"{plan.title}\n{digest(plan)}\n{len(plan.tests)} tests; the plan is in order")
+        click.echo(
+            json.dumps(said)
+            if is_json
+            else f"{plan.title}\n{digest(plan)}\n{len(plan.tests)} tests; the plan is in order"
+        )
         return
     try:
         with ExitStack() as stack:

@@ -64,16 +64,19 @@ def drawn_means(series: Array, kind: BlockKind, length: float, n_draws: int, rng
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series]))])
     blocks = math.ceil(n / length)
     if kind == BlockKind.STATIONARY:
-        blocks = math.ceil(n / length + 6.0 * math.sqrt(n / length) + 12.0)  # all but one draw in a billion fill n terms with these
+        blocks = math.ceil(
+            n / length + 6.0 * math.sqrt(n / length) + 12.0
+        )  # all but one draw in a billion fill n terms with these
     found = []
     for begin in range(0, n_draws, max(AT_ONCE // blocks, 1)):
         shape = (min(max(AT_ONCE // blocks, 1), n_draws - begin), blocks)
         starts = rng.integers(0, n, shape)
-        if kind == BlockKind.STATIONARY:
-            lengths = np.minimum(rng.geometric(min(1.0 / length, 1.0), shape), n)
-        else:
-            lengths = np.full(shape, round(length))
-        ends = np.minimum(np.cumsum(lengths, axis=1), n)
+        if kind == BlockKind.MOVING:
+            lengths = np.full(blocks, round(length))
+            lengths[-1] = n - (blocks - 1) * round(length)
+            found.append((sums[starts + lengths] - sums[starts]).sum(axis=1) / n)
+            continue
+        ends = np.minimum(np.cumsum(rng.geometric(min(1.0 / length, 1.0), shape), axis=1), n)
         lengths = np.diff(ends, axis=1, prepend=0)
         found.append((sums[starts + lengths] - sums[starts]).sum(axis=1) / ends[:, -1])
     return np.concatenate(found)

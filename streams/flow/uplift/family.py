@@ -59,7 +59,9 @@ def nominal_levels(kind: Spending, alpha: float, looks: tuple[int, ...], sides: 
     for share in shares:
         step = math.sqrt(share - before)
         target = spent(kind, alpha / sides, share) - done
-        if target < LEAST_SPENT:  # nothing is spent yet: no path stops here, and the next look is reckoned from the one before
+        if (
+            target < LEAST_SPENT
+        ):  # nothing is spent yet: no path stops here, and the next look is reckoned from the one before
             levels.append(0.0)
             continue
 

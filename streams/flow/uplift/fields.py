@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeVar
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -99,7 +100,7 @@ class Fields:
         if not isinstance(value, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
             self.problem(key, f"want a list of whole numbers, got {_shown(value)}")
             return ()
-        if not value or value[0] < low or any(b <= a for a, b in zip(value, value[1:], strict=False)):
+        if not value or value[0] < low or any(b <= a for a, b in pairwise(value)):
             self.problem(key, f"want rising numbers from {low} on, got {value}")
             return ()
         return tuple(value)

@@ -117,9 +117,7 @@ def _sequential(plan: Plan, tests: list[Ready], looks: list[int]) -> tuple[State
         trials = [run(it, test, plan, plan.stop.looks[look]) for it, test in zip(tests, plan.tests, strict=True)]
         p_values = [trial.judged.p_value for trial in trials]
         before = is_rejected
-        is_rejected = rejected_at_look(
-            p_values, before, plan.stop.spending, plan.alpha, plan.stop.looks, look, sides
-        )
+        is_rejected = rejected_at_look(p_values, before, plan.stop.spending, plan.alpha, plan.stop.looks, look, sides)
         left = max(is_rejected.count(False), 1)
         for i, (test, trial) in enumerate(zip(plan.tests, trials, strict=True)):
             if not before[i]:  # what is decided stays so

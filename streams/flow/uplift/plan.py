@@ -339,7 +339,9 @@ def _check_test(fields: Fields, test: Test, plan: Plan) -> None:
     if test.measure != Measure.AS_RECORDED and test.horizon_s <= 0.0:
         fields.problem("outcome.horizon_s", f"{test.measure} lies ahead: want a horizon above 0")
     if test.method == Method.PREDICTOR and test.controls:
-        fields.problem("controls", "a predictor that is the forecast itself has none: leave them out, or fit a regression")
+        fields.problem(
+            "controls", "a predictor that is the forecast itself has none: leave them out, or fit a regression"
+        )
     if test.method != Method.PREDICTOR and plan.implied_vol_control not in [term.column for term in test.controls]:
         fields.problem(
             "controls",
@@ -350,11 +352,17 @@ def _check_test(fields: Fields, test: Test, plan: Plan) -> None:
 
 def _check_whole(plan: Plan, problems: list[str]) -> None:
     if plan.sampling.begin_ns < plan.registered_ns:
-        problems.append("sampling.begin: is before `registered`; data that were there when the plan was written prove nothing")
+        problems.append(
+            "sampling.begin: is before `registered`; data that were there when the plan was written prove nothing"
+        )
     if plan.correction == Correction.BENJAMINI_HOCHBERG and plan.stop.rule == Rule.ALPHA_SPENDING:
-        problems.append("family.correction: benjamini_hochberg has no spending of alpha; want holm, or stop.rule: fixed")
+        problems.append(
+            "family.correction: benjamini_hochberg has no spending of alpha; want holm, or stop.rule: fixed"
+        )
     names = [test.name for test in plan.tests]
-    problems += [f"tests: the name {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    problems += [
+        f"tests: the name {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
     for test in plan.tests:
         least = 10 * len(plan.tests) / plan.alpha
         if test.n_draws and test.n_draws + 1 < least:

@@ -48,6 +48,26 @@ def least_squares(columns: Array, y: Array) -> Fit | None:
     return Fit(beta, (columns * residuals[:, None]) @ inverse, share)
 
 
+def without_each(columns: Array, y: Array, units: Integers, coefficients: Array) -> Array:
+    """(g, k) by how much the coefficients change when a unit is left out, the constant fitted anew each time; nan: without one of them
+    there is no fit.
+
+    (g - 1) times the mean of their squares is the jackknife's variance: with few and unequal blocks it keeps its level where sums of
+    residuals are too small, for a block with weight pulls the fit to itself (Cameron and Miller, Journal of Human Resources 50, 2015).
+    """
+    g = int(units[-1]) + 1
+    table = np.concatenate([columns, np.ones((y.size, 1))], axis=1)
+    begins = np.searchsorted(units, np.arange(g))
+    grams = np.add.reduceat(table[:, :, None] * table[:, None, :], begins, axis=0)
+    with_y = np.add.reduceat(table * y[:, None], begins, axis=0)
+    left = grams.sum(axis=0) - grams
+    eigen = np.linalg.eigvalsh(left)
+    if not (eigen[:, 0] > SINGULAR * eigen[:, -1]).all():
+        return np.full((g, coefficients.size), np.nan)
+    rest = np.linalg.solve(left, (with_y.sum(axis=0) - with_y)[:, :, None])[:, :-1, 0]
+    return np.asarray(coefficients - rest)
+
+
 def rolling_forecasts(columns: Array, y: Array, times_ns: Integers, known_ns: Integers, n_train: int) -> Array:
     """(n,) forecasts of y: each row's by a fit on the last ``n_train`` rows whose outcomes were known at its time.
 

@@ -40,7 +40,9 @@ def _head(verdict: Verdict, data_digest: str) -> list[str]:
         lines += ["", f"NOT YET: {have} of {plan.stop.looks[0]} {unit}. No outcome was looked at."]
     elif verdict.look is not None:
         used = plan.stop.looks[verdict.look]
-        lines.append(f"            look {verdict.look + 1} of {len(plan.stop.looks)}; what is beyond {used} is not looked at")
+        lines.append(
+            f"            look {verdict.look + 1} of {len(plan.stop.looks)}; what is beyond {used} is not looked at"
+        )
     return lines
 
 
@@ -97,10 +99,12 @@ def _test_lines(result: TestResult, verdict: Verdict) -> list[str]:
                      f"{_number(judged.estimate)} ({per_cent} interval {_number(judged.low)} to {_number(judged.high)})")  # fmt: skip
     else:
         lines.append(f"  measured  {outcome} per standard deviation of B, with A and the controls; {n}")
-        lines.append(f"  found     {_number(judged.estimate)} ({per_cent} interval {_number(judged.low)} to {_number(judged.high)})")
+        lines.append(
+            f"  found     {_number(judged.estimate)} ({per_cent} interval {_number(judged.low)} to {_number(judged.high)})"
+        )
         if figures:
             lines.append(f"            R2: controls {figures['r2_controls']:.4f}, with A {figures['r2_with_a']:.4f}, with B "
-                         f"{figures['r2_with_b']:.4f}, with both {figures['r2_with_both']:.4f}; B adds {figures['r2_added_by_b']:.4f} to A, "
+                         f"{figures['r2_with_b']:.4f}, both {figures['r2_with_both']:.4f}; B adds {figures['r2_added_by_b']:.4f} to A, "
                          f"A adds {figures['r2_added_by_a']:.4f} to B")  # fmt: skip
     lines.append(f"  judged    {_how(result)}")
     if judged.note and not math.isnan(judged.p_value):

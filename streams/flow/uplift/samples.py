@@ -98,7 +98,9 @@ def _units(record: Record, rows: Integers, is_pending: Flags, plan: Plan) -> tup
     begins = np.diff(values[rows], prepend=np.nan) != 0.0
     starts = values[rows][begins]
     if np.unique(starts).size != starts.size:
-        raise DataError(f"{plan.sampling.block_column}: a value comes back after another; want blocks that follow each other")
+        raise DataError(
+            f"{plan.sampling.block_column}: a value comes back after another; want blocks that follow each other"
+        )
     units = np.cumsum(begins) - 1
     is_complete = ~(np.bincount(units, is_pending, starts.size) > 0)
     is_complete[starts == values[-1]] = False  # until the next one has begun

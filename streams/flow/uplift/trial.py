@@ -21,7 +21,7 @@ from streams.flow.uplift.long_run import (
 )
 from streams.flow.uplift.plan import Alternative, Compare, Inference, Loss, Method, Plan, Test
 from streams.flow.uplift.record import Array, Integers
-from streams.flow.uplift.regression import Fit, least_squares, rolling_forecasts, standardised
+from streams.flow.uplift.regression import Fit, least_squares, rolling_forecasts, standardised, without_each
 from streams.flow.uplift.samples import Samples
 
 
@@ -136,8 +136,9 @@ def _coefficients(it: Ready, test: Test, plan: Plan, n: int, n_ahead: int) -> tu
         nan = math.nan
         note = "the predictors and controls say the same, or one does not vary: their parts cannot be told apart"
         return judged(nan, nan, math.inf, plan.alpha, test.alternative, note), {}
-    b_judged = _coefficient(both, -1, units, test, plan, n_ahead, test.alternative)
-    a_judged = _coefficient(both, -2, units, test, plan, n_ahead, Alternative.TWO_SIDED)
+    all_columns = np.concatenate([controls, a, b], axis=1)
+    b_judged = _coefficient(both, -1, all_columns, y, units, test, plan, n_ahead, test.alternative)
+    a_judged = _coefficient(both, -2, all_columns, y, units, test, plan, n_ahead, Alternative.TWO_SIDED)
     figures = {
         "r2_controls": bare.r_squared, "r2_with_a": with_a.r_squared, "r2_with_b": with_b.r_squared,
         "r2_with_both": both.r_squared, "r2_added_by_b": both.r_squared - with_a.r_squared,
@@ -148,22 +149,26 @@ def _coefficients(it: Ready, test: Test, plan: Plan, n: int, n_ahead: int) -> tu
 
 
 def _coefficient(
-    fit: Fit, place: int, units: Integers, test: Test, plan: Plan, n_ahead: int, alternative: Alternative
-) -> Judged:
-    """One coefficient by the long-run variance of its influences, summed by unit.
+    fit: Fit, place: int, columns: Array, y: Array, units: Integers, test: Test, plan: Plan, n_ahead: int, alternative: Alternative
+) -> Judged:  # fmt: skip
+    """One coefficient by the long-run variance of what each sample adds to it, or, with blocks, of what leaving each out takes away.
 
-    n / (n - k): residuals are smaller than errors; of G blocks G / (G - 1) (n - 1) / (n - k), as is usual of clusters.
+    n / (n - k): residuals are smaller than errors.
     """
-    sums = _by_unit(fit.influences[:, place], units)
-    n_units, n, k = sums.size, units.size, fit.coefficients.size + 1
+    n, k = y.size, fit.coefficients.size + 1
     has_blocks = bool(plan.sampling.block_column)
+    if has_blocks:
+        parts = without_each(columns, y, units, fit.coefficients)[:, place]
+        if np.isnan(parts).any():
+            note = "something varies in one block alone: without it there is no fit"
+            return judged(float(fit.coefficients[place]), math.nan, math.inf, plan.alpha, alternative, note)
+        factor, degrees, lags = parts.size - 1.0, parts.size - 1.0, n_ahead - 1
+    else:
+        parts = fit.influences[:, place]
+        factor, degrees, lags = 1.0 / (n - k), float(n - k), newey_west_lags(n, n_ahead)
     if test.inference == Inference.COSINES:
-        omega, nu = cosines(sums)
+        omega, nu = cosines(parts)
         degrees = float(nu)
     else:
-        lags = n_ahead - 1 if has_blocks else newey_west_lags(n_units, n_ahead)
-        omega = bartlett(sums, min(lags, n_units - 1))
-        degrees = float(n_units - 1 if has_blocks else n - k)
-        omega *= n_units / (n_units - 1.0) * (n - 1.0) / n if has_blocks else 1.0
-    std_error = math.sqrt(omega * n_units * n / (n - k)) / n
-    return judged(float(fit.coefficients[place]), std_error, degrees, plan.alpha, alternative)
+        omega = bartlett(parts, min(lags, parts.size - 1))
+    return judged(float(fit.coefficients[place]), math.sqrt(omega * factor), degrees, plan.alpha, alternative)
