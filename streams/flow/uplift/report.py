@@ -67,7 +67,7 @@ def _how(result: TestResult) -> str:
 
 def _against(result: TestResult, plan: Plan) -> str:
     if result.p_adjusted is not None:
-        name = "Holm" if result.test and plan.correction == Correction.HOLM else "Benjamini-Hochberg"
+        name = "Holm" if plan.correction == Correction.HOLM else "Benjamini-Hochberg"
         return f"{name} over {len(plan.tests)}: {result.p_adjusted:.4g} against {plan.alpha:g}"
     return f"at look {result.look + 1} held against {result.level:.4g} (Holm over {len(plan.tests)} in all)"
 
