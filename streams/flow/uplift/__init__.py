@@ -6,12 +6,25 @@ family           many tests, many looks                     trial, judge, report
 """
 
 from streams.flow.uplift.fields import PlanError
-from streams.flow.uplift.judge import Finding, State, TestResult, Verdict, judge
+from streams.flow.uplift.judge import Finding, Result, State, Verdict, judge
 from streams.flow.uplift.plan import Plan, digest, parse_plan
 from streams.flow.uplift.record import DataError, Record, columns_of, read_record
 from streams.flow.uplift.report import as_json, as_text
 
 __all__ = [
-    "DataError", "Finding", "Plan", "PlanError", "Record", "State", "TestResult", "Verdict", "as_json", "as_text", "columns_of",
-    "digest", "judge", "parse_plan", "read_record",
+    "DataError",
+    "Finding",
+    "Plan",
+    "PlanError",
+    "Record",
+    "Result",
+    "State",
+    "Verdict",
+    "as_json",
+    "as_text",
+    "columns_of",
+    "digest",
+    "judge",
+    "parse_plan",
+    "read_record",
 ]  # fmt: skip

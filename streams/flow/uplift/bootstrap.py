@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from streams.flow.uplift.long_run import Judged, autocovariances
-from streams.flow.uplift.plan import Alternative, BlockKind, LengthRule, Test
+from streams.flow.uplift.plan import Alternative, BlockKind, LengthRule, PlannedTest
 from streams.flow.uplift.record import Array
 
 AT_ONCE = 1_000_000
@@ -45,7 +45,7 @@ def automatic_length(series: Array, kind: BlockKind) -> float:
     return min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(n), n / 3.0)))
 
 
-def block_length(series: Array, test: Test, n_ahead: int) -> float:
+def block_length(series: Array, test: PlannedTest, n_ahead: int) -> float:
     """By the plan's rule; never below the units that one outcome reaches over."""
     n = series.size
     if test.length_rule == LengthRule.FIXED:
@@ -83,7 +83,7 @@ def drawn_means(series: Array, kind: BlockKind, length: float, n_draws: int, rng
 
 
 def bootstrapped(
-    differences: Array, test: Test, n_ahead: int, alpha: float, rng: np.random.Generator
+    differences: Array, test: PlannedTest, n_ahead: int, alpha: float, rng: np.random.Generator
 ) -> tuple[Judged, float]:
     """Whether a mean of loss differentials is 0, and the block length used.
 

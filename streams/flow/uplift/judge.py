@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from streams.flow.uplift.family import adjusted, nominal_levels, rejected_at_look
-from streams.flow.uplift.plan import Alternative, Compare, Plan, Rule, Test, digest
+from streams.flow.uplift.plan import Alternative, Compare, Plan, PlannedTest, Rule, digest
 from streams.flow.uplift.record import Record
 from streams.flow.uplift.samples import sampled_rows, samples_of
 from streams.flow.uplift.trial import Ready, Trial, ready, run
@@ -33,10 +33,8 @@ class Finding(StrEnum):
     CANNOT_BE_JUDGED = "cannot_be_judged"
 
 
-class TestResult(NamedTuple):
-    __test__ = False  # pytest: no test of ours
-
-    test: Test
+class Result(NamedTuple):
+    test: PlannedTest
     trial: Trial
     p_adjusted: float | None
     """Of a fixed sample; None: alpha is spent over looks, and ``level`` is what p is held against."""
@@ -60,14 +58,14 @@ class Verdict(NamedTuple):
     """Complete units that each test has."""
     look: int | None
     """The last look done, from 0; None: none."""
-    results: tuple[TestResult, ...]
+    results: tuple[Result, ...]
 
 
-def _sides(test: Test) -> int:
+def _sides(test: PlannedTest) -> int:
     return 2 if test.alternative == Alternative.TWO_SIDED else 1
 
 
-def _finding(test: Test, trial: Trial, is_rejected: bool) -> Finding:
+def _finding(test: PlannedTest, trial: Trial, is_rejected: bool) -> Finding:
     if trial.judged.p_value != trial.judged.p_value:
         return Finding.CANNOT_BE_JUDGED
     if not is_rejected:
@@ -98,20 +96,20 @@ def judge(plan: Plan, record: Record) -> Verdict:
     return verdict._replace(state=state, look=look, results=results)
 
 
-def _fixed(plan: Plan, tests: list[Ready], looks: list[int]) -> tuple[State, int, tuple[TestResult, ...]]:
+def _fixed(plan: Plan, tests: list[Ready], looks: list[int]) -> tuple[State, int, tuple[Result, ...]]:
     trials = [run(it, test, plan, plan.stop.looks[0]) for it, test in zip(tests, plan.tests, strict=True)]
     p_adjusted = adjusted([trial.judged.p_value for trial in trials], plan.correction)
     results = tuple(
-        TestResult(test, trial, p, None, _finding(test, trial, p <= plan.alpha), 0, it.samples.dropped)
+        Result(test, trial, p, None, _finding(test, trial, p <= plan.alpha), 0, it.samples.dropped)
         for test, trial, p, it in zip(plan.tests, trials, p_adjusted, tests, strict=True)
     )
     return State.DECIDED, 0, results
 
 
-def _sequential(plan: Plan, tests: list[Ready], looks: list[int]) -> tuple[State, int, tuple[TestResult, ...]]:
+def _sequential(plan: Plan, tests: list[Ready], looks: list[int]) -> tuple[State, int, tuple[Result, ...]]:
     sides = [_sides(test) for test in plan.tests]
     is_rejected = tuple(False for _ in plan.tests)
-    results: list[TestResult | None] = [None] * len(plan.tests)
+    results: list[Result | None] = [None] * len(plan.tests)
     look = 0
     for look in looks:
         trials = [run(it, test, plan, plan.stop.looks[look]) for it, test in zip(tests, plan.tests, strict=True)]
@@ -123,7 +121,7 @@ def _sequential(plan: Plan, tests: list[Ready], looks: list[int]) -> tuple[State
             if not before[i]:  # what is decided stays so
                 level = nominal_levels(plan.stop.spending, plan.alpha / left, plan.stop.looks, sides[i])[look]
                 finding = _finding(test, trial, is_rejected[i])
-                results[i] = TestResult(test, trial, None, level, finding, look, tests[i].samples.dropped)
+                results[i] = Result(test, trial, None, level, finding, look, tests[i].samples.dropped)
         if all(is_rejected):
             break
     is_over = all(is_rejected) or look == len(plan.stop.looks) - 1

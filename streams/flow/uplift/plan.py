@@ -164,9 +164,7 @@ class Stop(NamedTuple):
     spending: Spending
 
 
-class Test(NamedTuple):
-    __test__ = False  # pytest: no test of ours
-
+class PlannedTest(NamedTuple):
     name: str
     claim: str
     compare: Compare
@@ -200,7 +198,7 @@ class Plan(NamedTuple):
     alpha: float
     correction: Correction
     seed: int
-    tests: tuple[Test, ...]
+    tests: tuple[PlannedTest, ...]
 
 
 def _plain(value: Any) -> Any:
@@ -296,7 +294,7 @@ ALTERNATIVES = {
 }
 
 
-def _test(fields: Fields, plan: Plan) -> Test:
+def _test(fields: Fields, plan: Plan) -> PlannedTest:
     compare = fields.choice("compare", Compare)
     outcome, inference = fields.section("outcome"), fields.section("inference")
     controls = []
@@ -316,7 +314,7 @@ def _test(fields: Fields, plan: Plan) -> Test:
         draws, kind = inference.whole("draws", LEAST_DRAWS, 10**6), inference.choice("blocks", BlockKind)
         rule = inference.choice("length_rule", LengthRule)
         length = inference.whole("length", 1) if rule == LengthRule.FIXED else 0
-    test = Test(
+    test = PlannedTest(
         fields.text("name"), fields.text("claim"), compare, outcome.text("column"), outcome.choice("measure", Measure),
         outcome.number("horizon_s", 0.0, 1e9), _term(fields, "predictor_a"), _term(fields, "predictor_b"), tuple(controls),
         method, train, loss, fields.choice("alternative", Alternative, Alternative.TWO_SIDED), how, draws, kind, rule, length,
@@ -327,7 +325,7 @@ def _test(fields: Fields, plan: Plan) -> Test:
     return test
 
 
-def _check_test(fields: Fields, test: Test, plan: Plan) -> None:
+def _check_test(fields: Fields, test: PlannedTest, plan: Plan) -> None:
     if test.inference not in INFERENCES[test.compare]:
         want = " or ".join(INFERENCES[test.compare])
         fields.problem("inference.method", f"{test.inference} does not judge {test.compare}; want {want}")

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from streams.flow.uplift.judge import Finding, State, TestResult, Verdict
+from streams.flow.uplift.judge import Finding, Result, State, Verdict
 from streams.flow.uplift.plan import Compare, Correction, Inference, Plan, Rule
 
 
@@ -50,7 +50,7 @@ def _number(value: float) -> str:
     return "not known" if math.isnan(value) else f"{value:.4g}"
 
 
-def _how(result: TestResult) -> str:
+def _how(result: Result) -> str:
     judged, figures = result.trial.judged, result.trial.figures
     if math.isnan(judged.p_value):
         return judged.note
@@ -65,14 +65,14 @@ def _how(result: TestResult) -> str:
     return f"{what}, p = {judged.p_value:.4g} ({result.test.alternative})"
 
 
-def _against(result: TestResult, plan: Plan) -> str:
+def _against(result: Result, plan: Plan) -> str:
     if result.p_adjusted is not None:
         name = "Holm" if plan.correction == Correction.HOLM else "Benjamini-Hochberg"
         return f"{name} over {len(plan.tests)}: {result.p_adjusted:.4g} against {plan.alpha:g}"
     return f"at look {result.look + 1} held against {result.level:.4g} (Holm over {len(plan.tests)} in all)"
 
 
-def _verdict(result: TestResult, plan: Plan, is_over: bool) -> str:
+def _verdict(result: Result, plan: Plan, is_over: bool) -> str:
     a, b = plan.model_a, plan.model_b
     words = {
         Finding.B_BETTER: f"B ({b}) forecasts better than A ({a})",
@@ -86,7 +86,7 @@ def _verdict(result: TestResult, plan: Plan, is_over: bool) -> str:
     return words[result.finding] + ("" if is_over or result.finding != Finding.NOTHING_FOUND else " so far")
 
 
-def _test_lines(result: TestResult, verdict: Verdict) -> list[str]:
+def _test_lines(result: Result, verdict: Verdict) -> list[str]:
     test, trial, plan = result.test, result.trial, verdict.plan
     judged, figures = trial.judged, trial.figures
     outcome = f"{test.measure} of {test.outcome_column} over {test.horizon_s:g} s"

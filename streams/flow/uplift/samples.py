@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streams.flow.uplift.plan import Measure, Plan, Term, Test, Transform
+from streams.flow.uplift.plan import Measure, Plan, PlannedTest, Term, Transform
 from streams.flow.uplift.record import NS_PER_S, Array, DataError, Integers, Record
 
 SECONDS_PER_YEAR = 31_536_000.0
@@ -56,7 +56,7 @@ def sampled_rows(record: Record, plan: Plan) -> Integers:
     return np.asarray(rows[np.diff(cells, prepend=-1) > 0], dtype=np.int64)
 
 
-def outcome_at(record: Record, rows: Integers, test: Test, max_gap_s: float) -> tuple[Array, Flags]:
+def outcome_at(record: Record, rows: Integers, test: PlannedTest, max_gap_s: float) -> tuple[Array, Flags]:
     """The outcome of each row (nan: none), and whether it is merely not known yet.
 
     ahead, log_return, abs_log_return: of the column at the first row at or after the horizon.  realised_vol: the root of the sum of
@@ -107,7 +107,7 @@ def _units(record: Record, rows: Integers, is_pending: Flags, plan: Plan) -> tup
     return np.asarray(units, dtype=np.int64), np.asarray(is_complete[units], dtype=np.bool_)
 
 
-def samples_of(record: Record, rows: Integers, test: Test, plan: Plan) -> Samples:
+def samples_of(record: Record, rows: Integers, test: PlannedTest, plan: Plan) -> Samples:
     """What a test sees of the rows sampled: both models on the same ones."""
 
     def term(each: Term) -> Array:

@@ -19,7 +19,7 @@ from streams.flow.uplift.long_run import (
     newey_west_lags,
     smoothed,
 )
-from streams.flow.uplift.plan import Alternative, Compare, Inference, Loss, Method, Plan, Test
+from streams.flow.uplift.plan import Alternative, Compare, Inference, Loss, Method, Plan, PlannedTest
 from streams.flow.uplift.record import Array, Integers
 from streams.flow.uplift.regression import Fit, least_squares, rolling_forecasts, standardised, without_each
 from streams.flow.uplift.samples import Samples
@@ -56,7 +56,7 @@ def losses(forecasts: Array, outcome: Array, loss: Loss) -> Array:
     return np.where(np.isnan(forecasts), np.nan, np.sign(outcome) != np.sign(forecasts))
 
 
-def ready(samples: Samples, test: Test) -> Ready:
+def ready(samples: Samples, test: PlannedTest) -> Ready:
     """Losses of both models on the rows that both have a forecast for, units counted."""
     if test.compare == Compare.COEFFICIENTS:
         n = int(samples.units[-1]) + 1 if samples.units.size else 0
@@ -91,10 +91,10 @@ def reach(samples: Samples, n: int, every_s: float, has_blocks: bool, horizon_s:
 
 def _by_unit(values: Array, units: Integers) -> Array:
     """Sums over the samples of each unit."""
-    return np.bincount(units, values, int(units[-1]) + 1)
+    return np.bincount(units, values, int(units[-1]) + 1).astype(np.float64)
 
 
-def run(it: Ready, test: Test, plan: Plan, n_units: int) -> Trial:
+def run(it: Ready, test: PlannedTest, plan: Plan, n_units: int) -> Trial:
     """The test on its first ``n_units`` units."""
     samples = it.samples
     n = int(np.searchsorted(samples.units, n_units))
@@ -106,7 +106,7 @@ def run(it: Ready, test: Test, plan: Plan, n_units: int) -> Trial:
     return Trial(found, n_units, n, n_ahead, detectable(found.std_error, degrees, plan.alpha), figures)
 
 
-def _forecasts(it: Ready, test: Test, plan: Plan, n: int, n_ahead: int) -> tuple[Judged, dict[str, float]]:
+def _forecasts(it: Ready, test: PlannedTest, plan: Plan, n: int, n_ahead: int) -> tuple[Judged, dict[str, float]]:
     units = it.samples.units[:n]
     sizes = _by_unit(np.ones(n), units)
     a, b = _by_unit(it.losses_a[:n], units) / sizes, _by_unit(it.losses_b[:n], units) / sizes
@@ -124,7 +124,7 @@ def _forecasts(it: Ready, test: Test, plan: Plan, n: int, n_ahead: int) -> tuple
     return diebold_mariano(a - b, n_ahead, plan.alpha, test.alternative), figures
 
 
-def _coefficients(it: Ready, test: Test, plan: Plan, n: int, n_ahead: int) -> tuple[Judged, dict[str, float]]:
+def _coefficients(it: Ready, test: PlannedTest, plan: Plan, n: int, n_ahead: int) -> tuple[Judged, dict[str, float]]:
     samples = it.samples
     y, units = samples.outcome[:n], samples.units[:n]
     controls = standardised(samples.controls[:n])
@@ -149,7 +149,7 @@ def _coefficients(it: Ready, test: Test, plan: Plan, n: int, n_ahead: int) -> tu
 
 
 def _coefficient(
-    fit: Fit, place: int, columns: Array, y: Array, units: Integers, test: Test, plan: Plan, n_ahead: int, alternative: Alternative
+    fit: Fit, place: int, columns: Array, y: Array, units: Integers, test: PlannedTest, plan: Plan, n_ahead: int, alternative: Alternative
 ) -> Judged:  # fmt: skip
     """One coefficient by the long-run variance of what each sample adds to it, or, with blocks, of what leaving each out takes away.
 
