@@ -36,6 +36,7 @@ COMMANDS = {
     "iv": ("iv", "The implied volatility of one price, by every engine."),
     "why": ("why", "Why an instrument has no greeks."),
     "audit": ("audit", "How far our numbers are from the venue's and from European ones."),
+    "uplift": ("uplift", "Do the averages' exposures predict better?  A plan made before, tested on data from after."),
     "settings": ("settings", "Every setting in force, and where it is from."),
     "cme": ("cme", "CME's option files in, marks with assumed dealer side out."),
     "merge": ("merge", "CME's dealer exposure beside Deribit's."),
