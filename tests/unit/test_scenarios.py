@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from pricers import _scenario_options, _scenario_zeros, scenarios, value_options
+from pricers import _scenario_options, _scenario_sums, _scenario_zeros, scenarios, value_options
 
 F = 100_000.0
 RATIOS = np.linspace(0.8, 1.2, 41)
@@ -160,6 +160,13 @@ def test_weighted_sums_are_the_matrix_product() -> None:
     single = scenarios.weighted_sums_single(weights, rows)
     assert single.dtype == np.float32
     assert np.all(np.abs(single - weights @ rows) <= 133 * 1.2e-7 * gross)
+    few = scenarios.weighted_sums(weights[:3, :37], rows[:37, :4])
+    plain = np.empty((3, 4))
+    _scenario_sums.weighted_rows.py_func(weights[:3, :37].copy(), rows[:37, :4].copy(), plain)
+    assert np.array_equal(few, plain), "compiled and not: the same bits"
+    for k in range(3):
+        alone = scenarios.weighted_sums(weights[k : k + 1, :37], rows[:37, :4])
+        assert np.array_equal(alone[0], few[k]), "whatever stands beside it"
 
 
 def test_the_smile_moves_with_the_forward_under_sticky_moneyness() -> None:
