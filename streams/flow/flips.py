@@ -214,11 +214,12 @@ def _flips(
 ) -> Flips:
     label, coverage, rule, variant = what
     s = book.index_price
+    to_usd = s * s * PER_PCT
     found = []
     for left, right in scenarios.sign_changes(profile.gamma_usd, settings.lobe_share):
         low, high = float(profile.levels_usd[left]) / s, float(profile.levels_usd[right]) / s
-        # G over the square of the level: the sum itself, whose values at the ends are known
-        ends = float(profile.gamma_usd[left]) / low**2, float(profile.gamma_usd[right]) / high**2
+        # G over x² 0.01: the sum itself, in its own unit, whose values at the ends are known
+        ends = float(profile.gamma_usd[left]) / (low**2 * to_usd), float(profile.gamma_usd[right]) / (high**2 * to_usd)
         level = s * sums.root(weights, (low, high), ends, settings.flip_tolerance_ratio)
         found.append(Flip(level, bool(profile.gamma_usd[right] > 0.0)))
     primary = min(found, key=lambda flip: (abs(flip.level_usd - s), flip.level_usd), default=None)
@@ -233,7 +234,7 @@ def _flips(
         None if primary is None else 100.0 * (primary.level_usd / s - 1.0),
         primary_band(profile, s, settings) if n_draws else None,
         n_draws,
-        sums.at(weights, 1.0) * s * s * PER_PCT if weights.size else None,
+        sums.at(weights, 1.0) * to_usd if weights.size else None,
         coverage,
     )
 
