@@ -1,4 +1,4 @@
-"""Gamma or vanna of many options at many levels of the forward, and weighted sums of them.
+"""Gamma or vanna of many options at many levels of the forward, their sum at one level, and its zeros.
 
 Loops over levels have no call and no branch in them, so that they vectorise. Sums run in one fixed order whatever the processor.
 """
@@ -6,7 +6,7 @@ Loops over levels have no call and no branch in them, so that they vectorise. Su
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,11 @@ from pricers._lane_math import upper_tail
 from pricers._loadings import Floats
 from pricers._normal import ONE_OVER_SQRT_TWO_PI
 from pricers._scenario_options import (
+    FAR,
     FORWARD,
     INTERVAL_S,
     IS_COIN,
+    IS_INVERSE,
     N_FIXED,
     N_FIXINGS,
     NEXT_FIXING_S,
@@ -38,8 +40,6 @@ GAMMA, VANNA = 0, 1
 BEYOND = 37.0
 """Deviations at which the normal tail has underflowed."""
 MAX_STEPS = 100
-AT_ONCE = 32
-"""Options whose rows stay in the first cache while every weighted sum takes them in."""
 
 
 class Tables(NamedTuple):
@@ -74,10 +74,29 @@ def sigma_at(options: Floats, i: int, level: float, log_ratio: float, smiles: Ta
 
 @kernel
 def begun_value(
-    options: Floats, i: int, log_ratio: float, sigma: float, what: int, t: Timing, unit: UnitConstants
+    options: Floats, i: int, ratio: float, sigma: float, what: int, t: Timing, unit: UnitConstants
 ) -> float:
-    """Gamma or vanna of an option with a fixing behind it; ``t`` and ``unit`` of its fixings to come."""
-    forward = options[FORWARD, i] * math.exp(log_ratio)
+    """Gamma or vanna of an option with a fixing behind it; ``t`` and ``unit`` of its fixings to come.
+
+    Where the boundary is ``FAR`` deviations away gamma is that of the payoff itself with A = P + w F, w the share of the fixings to
+    come: 0, or in the money of the inverse payoff sign (1 - K/A) F, whose second derivative is sign K · 2 w (1 - w F/A) / A², and in
+    coin sign K · w (1 - 2 w F/A) / A². Most options of an expiring series are there: a fifth off the cost of its profile.
+    """
+    forward = options[FORWARD, i] * ratio
+    if what == GAMMA and t.n_live > 0:
+        n = options[N_FIXINGS, i]
+        strike, sign = options[STRIKE, i], options[SIGN, i]
+        k = (n * strike - options[RUNNING_SUM, i] - t.n_due * forward) / (t.n_live * forward)
+        reach = fast_exp(FAR * sigma * unit.deviation)
+        if k > reach or k * reach < 1.0:
+            share = (t.n_live + t.n_due) / n
+            average = options[RUNNING_SUM, i] / n + share * forward
+            if options[IS_INVERSE, i] == 0.0 or sign * (1.0 - k) < 0.0:
+                return 0.0
+            moving = share * forward / average
+            if options[IS_COIN, i] == 0.0:
+                return float(2.0 * sign * strike * share * (1.0 - moving) / (average * average))
+            return float(sign * strike * share * (1.0 - 2.0 * moving) / (average * average))
     g = begun_greeks(options, i, forward, sigma, options[N_FIXED, i], options[RUNNING_SUM, i], t, unit)
     if options[IS_COIN, i] == 0.0:
         return float(g.gamma if what == GAMMA else g.vanna)
@@ -154,7 +173,7 @@ def profile_rows(options: Floats, ready: Prepared, log_ratios: Floats, what: int
         unit = constants(t, 0.0)
         for j in range(log_ratios.size):
             sigma = sigma_at(options, i, ready.levels[i], log_ratios[j], smiles)
-            out[i, j] = begun_value(options, i, log_ratios[j], sigma, what, t, unit)
+            out[i, j] = begun_value(options, i, fast_exp(log_ratios[j]), sigma, what, t, unit)
 
 
 @kernel
@@ -172,9 +191,10 @@ def gamma_sum(
             sigmas[i] = sigma_at(options, i, ready.levels[i], log_ratio, smiles)
     for i in range(n_options):
         total = sigmas[i] * ready.deviations[i]
-        d1 = (ready.levels[i] + log_ratio) / total + 0.5 * total
+        inverse = 1.0 / (options[FORWARD, i] * total)  # one division for two: they are what the loop waits for
+        d1 = (ready.levels[i] + log_ratio) * options[FORWARD, i] * inverse + 0.5 * total
         turn = 1.0 + ready.skews[i] * sigmas[i] * d1 * (3.0 - d1 * d1)
-        scale = weights[i] * ONE_OVER_SQRT_TWO_PI / (options[FORWARD, i] * total)
+        scale = weights[i] * ONE_OVER_SQRT_TWO_PI * inverse
         terms[i] = scale * turn * fast_exp(-0.5 * d1 * d1 - log_ratio)
     for i in range(n_options):
         if options[IS_COIN, i] != 0.0:
@@ -182,6 +202,7 @@ def gamma_sum(
             d2 = (ready.levels[i] + log_ratio) / total - 0.5 * total
             per_strike = options[STRIKE, i] / (options[FORWARD, i] * options[FORWARD, i])
             terms[i] -= weights[i] * per_strike * math.exp(-2.0 * log_ratio) * exercised(d2, options[SIGN, i])
+    ratio = fast_exp(log_ratio)
     key = (-1.0, -1.0)
     t = timing(1.0, 0.0, 1)
     unit = constants(t, 0.0)
@@ -193,86 +214,62 @@ def gamma_sum(
             t = timing_of(options, i)
             unit = constants(t, 0.0)
         if weights[i] != 0.0:
-            terms[i] = weights[i] * begun_value(options, i, log_ratio, sigmas[i], GAMMA, t, unit)
-    result = 0.0
-    for i in range(n_options):
-        result += terms[i]
-    return result
+            terms[i] = weights[i] * begun_value(options, i, ratio, sigmas[i], GAMMA, t, unit)
+    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0  # four sums in one fixed order: one alone waits for itself
+    whole = n_options // 4 * 4
+    for i in range(0, whole, 4):
+        s0 += terms[i]
+        s1 += terms[i + 1]
+        s2 += terms[i + 2]
+        s3 += terms[i + 3]
+    for i in range(whole, n_options):
+        s0 += terms[i]
+    return (s0 + s1) + (s2 + s3)
 
 
 @kernel
 def gamma_root(
     options: Floats, ready: Prepared, weights: Floats, bracket: Floats, smiles: Tables, tolerance: float, room: Floats
 ) -> float:
-    """The log-ratio between two at which the sum of weight times gamma is 0, by Brent's method.
+    """The log-ratio between two at which the sum of weight times gamma is 0, by Brent's method, to ``tolerance``.
 
-    ``bracket``: the two log-ratios, and the sums there, of opposite signs. Interpolates through three points (inverse quadratic) or
-    two (secant); halves the bracket wherever that leaves its better part or does not shrink fast enough.
+    ``bracket``: the two log-ratios, and the sums there, of opposite signs. ``best`` is the end with the smaller sum, ``other`` the end
+    beyond the zero, ``last`` what was best before. Each step goes where a parabola through the three (or a line through two) puts the
+    zero, or halfway to ``other`` if that leaves the bracket's better three quarters or does not halve the step before the last.
     Reference: Brent, "Algorithms for Minimization without Derivatives" (1973), chapter 4.
     """
-    a, b, fa, fb = bracket[0], bracket[1], bracket[2], bracket[3]
-    if abs(fa) < abs(fb):
-        a, b, fa, fb = b, a, fb, fa
-    c, fc = a, fa  # the best before b
-    last_move = abs(b - a)
-    was_halved = True
+    last, best, f_last, f_best = bracket[0], bracket[1], bracket[2], bracket[3]
+    other, f_other = last, f_last
+    step = step_before = best - last
+    least = 0.5 * tolerance
     for _ in range(MAX_STEPS):
-        if fb == 0.0 or abs(b - a) <= tolerance:
+        if (f_best > 0.0) == (f_other > 0.0):
+            other, f_other = last, f_last
+            step = step_before = best - last
+        if abs(f_other) < abs(f_best):
+            last, best, other = best, other, best
+            f_last, f_best, f_other = f_best, f_other, f_best
+        half = 0.5 * (other - best)
+        if abs(half) <= least or f_best == 0.0:
             break
-        if fc not in (fa, fb):
-            s = (
-                a * fb * fc / ((fa - fb) * (fa - fc))
-                + b * fa * fc / ((fb - fa) * (fb - fc))
-                + c * fa * fb / ((fc - fa) * (fc - fb))
-            )
-        else:
-            s = b - fb * (b - a) / (fb - fa)
-        edge = 0.25 * (3.0 * a + b)
-        is_inside = min(edge, b) < s < max(edge, b)
-        limit = abs(b - c) if was_halved else last_move
-        was_halved = not is_inside or abs(s - b) >= 0.5 * limit
-        if was_halved:
-            s = 0.5 * (a + b)
-        elif abs(s - b) < 0.5 * tolerance:
-            s = b + math.copysign(0.5 * tolerance, a - b)
-        last_move = abs(b - c)
-        fs = gamma_sum(options, ready, weights, s, smiles, room)
-        c, fc = b, fb
-        if (fs > 0.0) == (fb > 0.0):
-            b, fb = s, fs
-        else:
-            a, fa = b, fb
-            b, fb = s, fs
-        if abs(fa) < abs(fb):
-            a, b, fa, fb = b, a, fb, fa
-    return float(b)
-
-
-@kernel
-def single_rows(rows: Floats, least: float, out: Any) -> None:
-    """``rows`` in float32, 0 below ``least`` in magnitude: numbers that float32 holds with fewer digits are slow."""
-    for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            value = rows[i, j]
-            out[i, j] = np.float32(0.0 if abs(value) < least else value)
-
-
-@kernel
-def weighted_rows(weights: Any, rows: Any, out: Any) -> None:
-    """``out`` (k, m) = ``weights`` (k, n) times ``rows`` (n, m), in the precision of what is given."""
-    n_options, n_levels = rows.shape
-    out[:, :] = 0.0
-    for begin in range(0, n_options, AT_ONCE):
-        end = min(begin + AT_ONCE, n_options)
-        for k in range(weights.shape[0]):
-            i = begin
-            while i + 4 <= end:
-                w0, w1, w2, w3 = weights[k, i], weights[k, i + 1], weights[k, i + 2], weights[k, i + 3]
-                for j in range(n_levels):
-                    out[k, j] += (w0 * rows[i, j] + w1 * rows[i + 1, j]) + (w2 * rows[i + 2, j] + w3 * rows[i + 3, j])
-                i += 4
-            while i < end:
-                w0 = weights[k, i]
-                for j in range(n_levels):
-                    out[k, j] += w0 * rows[i, j]
-                i += 1
+        is_halved = True
+        if abs(step_before) >= least and abs(f_last) > abs(f_best):
+            by_last = f_best / f_last
+            if last == other:
+                p, q = 2.0 * half * by_last, 1.0 - by_last
+            else:
+                u, v = f_last / f_other, f_best / f_other
+                p = by_last * (2.0 * half * u * (u - v) - (best - last) * (v - 1.0))
+                q = (u - 1.0) * (v - 1.0) * (by_last - 1.0)
+            if p > 0.0:
+                q = -q
+            p = abs(p)
+            if 2.0 * p < min(3.0 * half * q - abs(least * q), abs(step_before * q)):
+                step_before, step = step, p / q
+                is_halved = False
+        if is_halved:
+            step = step_before = half
+        last, f_last = best, f_best
+        best += step if abs(step) > least else math.copysign(least, half)
+        f_best = gamma_sum(options, ready, weights, best, smiles, room)
+    return float(best)

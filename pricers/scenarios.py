@@ -35,9 +35,8 @@ from pricers._scenario_profile import (
     gamma_root,
     gamma_sum,
     profile_rows,
-    single_rows,
-    weighted_rows,
 )
+from pricers._scenario_sums import single_rows, weighted_rows
 from pricers._scenario_zeros import nearest_zeros as _nearest_zeros
 from pricers._scenario_zeros import sign_changes as _sign_changes
 

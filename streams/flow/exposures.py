@@ -174,7 +174,8 @@ def ngi_band(book: Book, unit_ngi: Array, known: Flags, settings: FlowSettings) 
     if book.draws_coin.shape[0] == 0 or not known.any():
         return None
     # a draw knows no position where the side model knows none
-    totals = np.where(known, book.draws_coin, 0.0) @ np.where(known, unit_ngi, 0.0)
+    draws = book.draws_coin if known.all() else np.where(known, book.draws_coin, 0.0)
+    totals = draws @ np.where(known, unit_ngi, 0.0)
     return band_of(totals, settings)
 
 

@@ -24,6 +24,8 @@ from streams.flow.settings import FlowSettings
 from streams.flow.sources import Coverage, Label, coverage_of, is_low, label_of
 
 DAYS_PER_YEAR = 365.0
+OPTIONS_AT_ONCE = 256
+"""Whose gammas, half a megabyte, stay near the processor, and in memory that the process has already: new pages cost a tenth of all."""
 
 
 class SmileRule(StrEnum):
@@ -125,7 +127,8 @@ def flip_set(
     """Flips of every smile rule and variant; source and numeraire from the settings unless said."""
     source = source if source is not None else settings.greeks_source
     numeraire = numeraire if numeraire is not None else settings.numeraire
-    it = repriced(book, source, numeraire, settings)
+    with_smiles = SmileRule.STICKY_MONEYNESS in rules
+    it = repriced(book, source, numeraire, settings, with_smiles=with_smiles, with_draws=with_bands)
     ratios = spot_ratios(book, settings)
     label = label_of(book, source, numeraire, settings)
     coverage = coverage_of(book, it.usable)
@@ -134,13 +137,19 @@ def flip_set(
     profiles: dict[tuple[SmileRule, Variant], Profile] = {}
     for rule in rules:
         smiles = scenarios.NO_SMILES if rule == SmileRule.STICKY_STRIKE else it.smiles
-        sums = scenarios.GammaSum(it.options, smiles)
         for variant, profile in _profiles(book, it, ratios, smiles, members, with_bands).items():
-            weights = np.where(members[variant], it.position_coin, 0.0)
+            sums, weights = _sums(it, smiles, members[variant])
             profiles[rule, variant] = profile
             flips[rule, variant] = _flips(book, profile, sums, weights, (label, coverage, rule, variant), settings)
     gap = _smile_gap_pct(flips, book.index_price)
     return FlipSet(flips, profiles, gap, gap is not None and gap > settings.smile_gap_pct)
+
+
+def _sums(it: Repriced, smiles: scenarios.Tables, inside: np.ndarray) -> tuple[scenarios.GammaSum, Array]:
+    """The gamma of a variant's options as a function of spot, and their weights: what is not in it is not valued again and again."""
+    smile_of = smiles.smile_of[inside] if smiles.smile_of.size else smiles.smile_of
+    options = np.ascontiguousarray(it.options[:, inside])
+    return scenarios.GammaSum(options, smiles._replace(smile_of=smile_of)), it.position_coin[inside]
 
 
 def _members(it: Repriced, variant: Variant, settings: FlowSettings) -> np.ndarray:
@@ -160,7 +169,6 @@ def _profiles(
     with_bands: bool,
 ) -> dict[Variant, Profile]:
     """Profiles of the variants: each option's gamma once, summed in groups of which every variant is a sum."""
-    gamma = scenarios.gamma_profile(it.options, ratios, smiles)
     to_usd = (ratios * book.index_price) ** 2 * PER_PCT
     levels = ratios * book.index_price
     n_draws = it.draws_coin.shape[0] if with_bands else 0
@@ -169,19 +177,31 @@ def _profiles(
     # options are ordered by expiry, so those that are in the same variants come together
     codes = np.sum([members[variant].astype(np.int64) << bit for bit, variant in enumerate(members)], axis=0)
     bounds: list[int] = []
-    if ratios.size and gamma.size:
+    if ratios.size and codes.size:
         bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)).tolist()
     for begin, end in pairwise(bounds):
-        group = slice(begin, end)
-        sums = scenarios.weighted_sums(it.position_coin[None, group], gamma[group])[0]
-        draws = scenarios.weighted_sums_single(it.draws_coin[:, group], gamma[group]) if n_draws else None
+        sums, draws = _group_sums(it, ratios, smiles, range(begin, end), n_draws)
         for bit, variant in enumerate(members):
             if codes[begin] >> bit & 1:
                 point[variant] += sums
-                if draws is not None:
-                    drawn[variant] += draws
+                drawn[variant] += draws
     single = to_usd.astype(np.float32)
     return {variant: Profile(levels, point[variant] * to_usd, drawn[variant] * single) for variant in members}
+
+
+def _group_sums(
+    it: Repriced, ratios: Array, smiles: scenarios.Tables, group: range, n_draws: int
+) -> tuple[Array, npt.NDArray[np.float32]]:
+    """Gamma of a group's options at each level by the positions (m,) and by each draw (n_draws, m); a few options at a time."""
+    sums, draws = np.zeros(ratios.size), np.zeros((n_draws, ratios.size), dtype=np.float32)
+    for begin in range(group.start, group.stop, OPTIONS_AT_ONCE):
+        few = slice(begin, min(begin + OPTIONS_AT_ONCE, group.stop))
+        rules = smiles._replace(smile_of=smiles.smile_of[few]) if smiles.smile_of.size else smiles
+        gamma = scenarios.gamma_profile(np.ascontiguousarray(it.options[:, few]), ratios, rules)
+        sums += scenarios.weighted_sums(it.position_coin[None, few], gamma)[0]
+        if n_draws:
+            draws += scenarios.weighted_sums_single(it.draws_coin[:, few], gamma)
+    return sums, draws
 
 
 def _flips(
@@ -194,11 +214,12 @@ def _flips(
 ) -> Flips:
     label, coverage, rule, variant = what
     s = book.index_price
+    to_usd = s * s * PER_PCT
     found = []
     for left, right in scenarios.sign_changes(profile.gamma_usd, settings.lobe_share):
         low, high = float(profile.levels_usd[left]) / s, float(profile.levels_usd[right]) / s
-        # G over the square of the level: the sum itself, whose values at the ends are known
-        ends = float(profile.gamma_usd[left]) / low**2, float(profile.gamma_usd[right]) / high**2
+        # G over x² 0.01: the sum itself, in its own unit, whose values at the ends are known
+        ends = float(profile.gamma_usd[left]) / (low**2 * to_usd), float(profile.gamma_usd[right]) / (high**2 * to_usd)
         level = s * sums.root(weights, (low, high), ends, settings.flip_tolerance_ratio)
         found.append(Flip(level, bool(profile.gamma_usd[right] > 0.0)))
     primary = min(found, key=lambda flip: (abs(flip.level_usd - s), flip.level_usd), default=None)
@@ -213,7 +234,7 @@ def _flips(
         None if primary is None else 100.0 * (primary.level_usd / s - 1.0),
         primary_band(profile, s, settings) if n_draws else None,
         n_draws,
-        sums.at(weights, 1.0) * s * s * PER_PCT if weights.size else None,
+        sums.at(weights, 1.0) * to_usd if weights.size else None,
         coverage,
     )
 

@@ -33,8 +33,16 @@ class Repriced(NamedTuple):
     smiles: Tables
 
 
-def repriced(book: Book, source: str, numeraire: str, settings: FlowSettings) -> Repriced:
-    """The usable options: forward, vol and position known, not expired."""
+def repriced(
+    book: Book,
+    source: str,
+    numeraire: str,
+    settings: FlowSettings,
+    *,
+    with_smiles: bool = False,
+    with_draws: bool = False,
+) -> Repriced:
+    """The usable options: forward, vol and position known, not expired; without smiles and draws unless asked for."""
     sigmas = sigmas_of(book, source)
     usable = (
         (book.forwards > 0.0)
@@ -54,14 +62,16 @@ def repriced(book: Book, source: str, numeraire: str, settings: FlowSettings) ->
     european = scenarios.european_columns(options, tau * SECONDS_PER_YEAR)
     averaged = is_averaged(book, source, settings)[usable]
     options = np.where(averaged, options, european)
-    smiles = scenarios.smile_tables(
-        np.log(book.strikes[usable] / book.forwards[usable]), sigmas[usable], book.series[usable]
-    )
+    smiles = scenarios.NO_SMILES
+    if with_smiles:
+        log_moneyness = np.log(book.strikes[usable] / book.forwards[usable])
+        smiles = scenarios.smile_tables(log_moneyness, sigmas[usable], book.series[usable])
+    draws = book.draws_coin if with_draws else book.draws_coin[:0]
     return Repriced(
         usable,
         options,
         book.position_coin[usable],
-        book.draws_coin[:, usable],
+        draws if usable.all() else draws[:, usable],
         book.expiry_ns[usable],
         tau,
         book.strikes[usable],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from streams.flow import flips
 from streams.flow.book import with_positions
 from streams.flow.flips import FlipStatus, SmileRule, Variant, flip_set, spot_ratios
 from streams.flow.settings import FlowSettings, GreeksSource
@@ -187,3 +188,25 @@ def test_positions_not_known_are_in_no_profile() -> None:
     found = flip_set(book, EUROPEAN).flips[ALL]
     assert found.coverage.n_missing == 1
     assert found.flips == flip_set(book_of_legs(TWO_LEGS), EUROPEAN).flips[ALL].flips
+
+
+def test_how_many_options_are_valued_at_once_changes_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bands, both smile rules and all variants; an expiry inside its window among them."""
+    legs = [
+        call(100.0 - 37.0 * i, 94_000.0 + 1_000.0 * i, tau_s=tau_s, is_inverse=True)
+        for tau_s in (900.0, 3 * DAY_S, 30 * DAY_S)
+        for i in range(6)
+    ]
+    draws = np.random.default_rng(2).normal([leg.position for leg in legs], 10.0, (20, len(legs)))
+    book = book_of_legs(legs, draws=draws)
+    whole = flip_set(book, SETTINGS)
+    monkeypatch.setattr(flips, "OPTIONS_AT_ONCE", 4)
+    parts = flip_set(book, SETTINGS)
+    for key, profile_ in whole.profiles.items():
+        other = parts.profiles[key]
+        # sums of 18 terms in another order, in double and in single precision
+        size = np.abs(profile_.gamma_usd).max() + 1.0
+        assert np.abs(profile_.gamma_usd - other.gamma_usd).max() <= 18 * 2.3e-16 * 10 * size
+        assert np.abs(profile_.draws_usd - other.draws_usd).max() <= 18 * 1.2e-7 * 10 * size
+        levels = [[flip.level_usd for flip in found.flips[key].flips] for found in (whole, parts)]
+        assert levels[0] and levels[0] == pytest.approx(levels[1], rel=2e-9)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from pricers import _scenario_options, _scenario_zeros, scenarios, value_options
+from pricers import _scenario_options, _scenario_sums, _scenario_zeros, scenarios, value_options
 
 F = 100_000.0
 RATIOS = np.linspace(0.8, 1.2, 41)
@@ -43,7 +43,8 @@ def worst(got: np.ndarray, want: np.ndarray) -> float:
 
 
 BEFORE = [(1_801.0, 0), (3_600.0, 0), (6 * 3_600.0, 0), (86_400.0, 0), (30 * 86_400.0, 0)]
-INSIDE = [(1_790.0, 3), (900.0, 225), (60.0, 434)]
+INSIDE = [(1_790.0, 3), (900.0, 225), (900.0, 223), (60.0, 434)]
+"""The third has two fixings due whose value is not known."""
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.5])
@@ -70,6 +71,30 @@ def test_the_inverse_payoff_is_exact_inside_the_window(tau_s: float, n_fixed: in
     assert worst(scenarios.gamma_profile(columns, RATIOS), value.gamma) <= bound
     deltas = np.stack([scenarios.delta_ladder(columns, row, RATIOS, [0.0], [0.0])[0, 0] for row in np.eye(61)])
     assert np.abs(deltas - value.delta).max() <= bound
+
+
+@pytest.mark.parametrize("is_coin", [False, True])
+@pytest.mark.parametrize("n_fixed", [225, 223])
+def test_far_from_the_boundary_gamma_is_that_of_the_payoff_itself(n_fixed: int, is_coin: bool) -> None:
+    """The second derivative of sign (1 - K/A) F, A = P + w F, by mpmath's Taylor series; in coin F times that of 1 - K/A, and one slope.
+
+    Half of the window is known; of the fixings to come two may be due. Rounding is by K w / A²: the bracket beside it may all but vanish.
+    """
+    sign = np.array([1.0, -1.0, 1.0, -1.0])
+    given_ = {**inputs(900.0, n_fixed, 0.5), "strike": F * np.array([0.9, 1.1, 1.1, 0.9]), "option_sign": sign}
+    columns = scenarios.option_columns(**given_, is_inverse=True, is_coin=is_coin)
+    got = scenarios.gamma_profile(columns, RATIOS)[:, 20]
+    share, past = (450 - n_fixed) / mpmath.mpf(450), mpmath.mpf(given_["running_sum"]) / 450
+    for i in range(2):
+        strike = mpmath.mpf(float(given_["strike"][i]))
+        coin = mpmath.taylor(lambda x, k=strike: 1 - k / (past + share * x), mpmath.mpf(F), 2)
+        want = F * coin[2] * 2 + coin[1] if is_coin else F * coin[2] * 2 + 2 * coin[1]
+        scale = float(strike * share / (past + share * F) ** 2)
+        assert abs(got[i] - float(sign[i] * want)) <= 32 * np.finfo(float).eps * scale
+        assert abs(want) > 1e-4 * scale
+    assert np.all(got[2:] == 0.0), "out of the money"
+    linear = scenarios.gamma_profile(scenarios.option_columns(**given_), RATIOS)
+    assert np.all(linear[:, 20] == 0.0)
 
 
 @pytest.mark.parametrize(("tau_s", "n_fixed"), [(86_400.0, 0), (7 * 86_400.0, 0), (900.0, 225)])
@@ -120,8 +145,9 @@ def test_roots_are_those_of_scipys_brent() -> None:
         low, high = float(grid[left]), float(grid[right])
         want = brentq(lambda ratio: sums.at(weights, ratio), low, high, xtol=1e-14)
         for tolerance in (1e-6, 1e-12):
-            got = sums.root(weights, (low, high), (values[left], values[right]), tolerance)
-            assert abs(got - want) <= tolerance
+            for turn in (1, -1):  # either end first
+                ends, at_ends = (low, high)[::turn], (values[left], values[right])[::turn]
+                assert abs(sums.root(weights, ends, at_ends, tolerance) - want) <= tolerance
     with pytest.raises(ValueError, match="want one below 0"):
         sums.root(weights, (0.99, 1.01), (1.0, 2.0))
 
@@ -134,6 +160,13 @@ def test_weighted_sums_are_the_matrix_product() -> None:
     single = scenarios.weighted_sums_single(weights, rows)
     assert single.dtype == np.float32
     assert np.all(np.abs(single - weights @ rows) <= 133 * 1.2e-7 * gross)
+    few = scenarios.weighted_sums(weights[:3, :37], rows[:37, :4])
+    plain = np.empty((3, 4))
+    _scenario_sums.weighted_rows.py_func(weights[:3, :37].copy(), rows[:37, :4].copy(), plain)
+    assert np.array_equal(few, plain), "compiled and not: the same bits"
+    for k in range(3):
+        alone = scenarios.weighted_sums(weights[k : k + 1, :37], rows[:37, :4])
+        assert np.array_equal(alone[0], few[k]), "whatever stands beside it"
 
 
 def test_the_smile_moves_with_the_forward_under_sticky_moneyness() -> None:
