@@ -1,12 +1,12 @@
 """``make test``: every test, in groups that run side by side on two cores.
 
-    python -m tests.suite               all groups
-    python -m tests.suite --durations   and the slowest tests of each
+    python -m tests.suite               all groups, and what of each takes ten seconds or more
+    python -m tests.suite --durations   what takes a second
 
 Most tests of a real Kafka wait: for a session to time out, for a second of the log to end.  What needs the processor for long
-(chaos, the demo, a recorded day) runs one after the other in a group of its own; what waits runs beside it; and the arithmetic,
-which has no clock in it, takes what both leave.  Each group that needs Kafka starts its own.  One group's output is shown as it
-comes, the others' when they end.
+(chaos, the demo, a recorded day) runs one after the other in a group of its own; what waits runs beside it, in two groups; and
+the arithmetic, which has no clock in it, takes what they leave.  Each group that needs Kafka starts its own.  One group's
+output is shown as it comes, the others' when they end.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ GROUPS = (
     Group(
         "heavy",
         ("tests/chaos", "tests/broker/test_demo.py", "tests/broker/test_recorded.py", "tests/broker/test_replay_broker.py"),
+        0,
+    ),
+    Group(
+        "services",
+        ("tests/broker/test_worker_broker.py", "tests/broker/test_ingest_broker.py", "tests/broker/test_flow_service.py",
+         "tests/broker/test_services_broker.py", "tests/broker/test_registry_broker.py", "tests/broker/test_history_broker.py",
+         "tests/broker/test_cme_broker.py"),
         0,
     ),
     Group("arithmetic", ("tests/golden", "tests/properties", "tests/unit/test_engine*.py", "tests/unit/test_lanes.py",
@@ -103,11 +110,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--durations", action="store_true", help="the slowest tests of each group")
+    parser.add_argument("--durations", action="store_true", help="all tests of a second or more")
     arguments = parser.parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would only spin
-    raise SystemExit(run(["--durations=60", "--durations-min=1"] if arguments.durations else []))
+    raise SystemExit(run(["--durations=60", f"--durations-min={1 if arguments.durations else 10}"]))
 
 
 if __name__ == "__main__":
