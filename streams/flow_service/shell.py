@@ -2,6 +2,7 @@
 
 In        greeks.v1, trades.v1 with their Watermarks, all partitions
 Out       flow.v1, flow.strikes.v1: final records once each second of log time, provisional ones when a partition is late
+          flow.settlements.v1: a record for each expiry, when its settlement window is over
 State     one fold; bounded by the chain and by ``ahead_s`` of records
 Order     a currency's finals in the order of their seconds
 Delivery  at least once: a checkpoint is written after the records before it are confirmed; what a crash repeats is identical
