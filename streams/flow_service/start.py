@@ -11,6 +11,7 @@ from streams import kafka, topics
 from streams.flow.fold import GREEKS, TRADES, BadCheckpoint, Context, Final, from_bytes, offsets
 from streams.flow_service import checkpoints
 from streams.flow_service.checkpoints import Identity, Stand
+from streams.flow_service.seeds import seeds
 from streams.flow_service.settings import FoldSettings
 from streams.reader.source import window_starts
 from streams.worker.log_reader import LogReader
@@ -59,7 +60,7 @@ def find(
     first = _cold_offsets(bootstrap, settings, names, context)
     epoch = checkpoints.next_epoch(found)
     say("flow_cold_start", epoch=epoch, is_asked_for=is_cold, first={f"{s}/{p}": at for (s, p), at in first.items()})
-    return Start(Final(), epoch, first, log_id)
+    return Start(Final(flow=seeds(settings, context.flow, say)), epoch, first, log_id)
 
 
 def _pieces(reader: LogReader, settings: FoldSettings) -> list[tuple[str, Checkpoint]]:

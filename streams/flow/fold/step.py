@@ -12,6 +12,7 @@ from heapq import merge
 
 from schemas import Flow, FlowStrike, Greeks, Kind, RowStatus, SettlementFlow, TradeGreeks
 from streams.flow.publish import FlowState, publish
+from streams.flow.seeding import before
 from streams.flow.side import advance
 from streams.flow.side import step as step_side
 
@@ -19,7 +20,7 @@ from . import settlements
 from .board import SecondBook, second_book
 from .lanes import GREEKS, NEVER, NS_PER_S, TOPICS, Arrival, take
 from .records import flow_record
-from .state import Context, State
+from .state import Context, Final, State
 from .strikes import strike_records
 
 Record = Flow | FlowStrike | SettlementFlow
@@ -80,7 +81,7 @@ def _apply(state: State, second_ns: int, context: Context) -> list[SettlementFlo
                 final.marks[topic, partition] = segment.mark
                 segments.append(segment.records)
                 if topic == GREEKS and segment.records and final.began_ns == NEVER:
-                    final.began_ns = second_ns
+                    _begin(final, second_ns)
         for record in merge(*segments, key=_place):
             if isinstance(record, Greeks):
                 _keep(final.rows, record)
@@ -92,6 +93,12 @@ def _apply(state: State, second_ns: int, context: Context) -> list[SettlementFlo
         for name in [name for name, row in rows.items() if row.expiry_ns is not None and row.expiry_ns <= second_ns]:
             del rows[name]
     return settlements.end_second(final, second_ns, context)
+
+
+def _begin(final: Final, second_ns: int) -> None:
+    """Rows have come: what a cold start was given must not know of later than that."""
+    final.began_ns = second_ns
+    final.flow = {currency: before(state, second_ns) for currency, state in final.flow.items()}
 
 
 def _place(record: Greeks | TradeGreeks) -> tuple[int, int]:
