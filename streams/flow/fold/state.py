@@ -33,7 +33,7 @@ class Final:
 
     second_ns: int = NEVER
     began_ns: int = NEVER
-    """The first second that had rows of greeks."""
+    """The first second up to which every partition had greeks: before it a book would lack options that were there, and none goes out."""
     rows: dict[str, Greeks] = field(default_factory=dict)
     """The newest row of every instrument that has not expired."""
     side: SideState = field(default_factory=SideState)

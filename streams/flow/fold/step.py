@@ -80,8 +80,6 @@ def _apply(state: State, second_ns: int, context: Context) -> list[SettlementFlo
                 segment = lane.closed.popleft()
                 final.marks[topic, partition] = segment.mark
                 segments.append(segment.records)
-                if topic == GREEKS and segment.records and final.began_ns == NEVER:
-                    _begin(final, second_ns)
         for record in merge(*segments, key=_place):
             if isinstance(record, Greeks):
                 _keep(final.rows, record)
@@ -89,6 +87,12 @@ def _apply(state: State, second_ns: int, context: Context) -> list[SettlementFlo
             settlements.take(final, record, before_ns, context)
     final.side = advance(final.side, second_ns)
     final.second_ns = second_ns
+    if (
+        final.began_ns == NEVER
+        and final.rows
+        and all((GREEKS, partition) in final.marks for partition in context.partitions)
+    ):
+        _begin(final, second_ns)
     for rows in (final.rows, state.newest):
         for name in [name for name, row in rows.items() if row.expiry_ns is not None and row.expiry_ns <= second_ns]:
             del rows[name]
@@ -96,7 +100,7 @@ def _apply(state: State, second_ns: int, context: Context) -> list[SettlementFlo
 
 
 def _begin(final: Final, second_ns: int) -> None:
-    """Rows have come: what a cold start was given must not know of later than that."""
+    """Every partition's greeks have begun: finals go out, and what a cold start was given must not know of later than this."""
     final.began_ns = second_ns
     final.flow = {currency: before(state, second_ns) for currency, state in final.flow.items()}
 
@@ -120,7 +124,7 @@ def _is_due(second_ns: int, every_s: float) -> bool:
 def _published(state: State, second_ns: int, context: Context) -> list[Record]:
     """The final records of a second, by currency."""
     final, settings = state.final, context.flow
-    if not _is_due(second_ns, settings.publish_every_s):
+    if final.began_ns == NEVER or not _is_due(second_ns, settings.publish_every_s):
         return []
     found: list[Record] = []
     for currency in _currencies(final.rows):
