@@ -85,7 +85,8 @@ def _resumed(
     """The start behind the best checkpoint; None, and why is said, where that is of no use."""
     stands = checkpoints.stands(found)
     named = {f"{topic}/{partition}": edge for (topic, partition), edge in edges.items()}
-    for stand in stands:
+    # Never one of an older epoch: what goes out under it is overruled by what this one has sent.
+    for stand in [one for one in stands if one.epoch == stands[0].epoch]:
         problem = checkpoints.why_unusable(stand, log_id, named)
         if not problem:
             try:

@@ -400,3 +400,29 @@ def test_a_cold_start_opens_its_epoch_before_its_first_record_and_is_not_forgott
     assert again.slot != cold.slot
     third, _ = found_by(pieces, 20_000, {"greeks.v1": 9_000, "trades.v1": 9_000}, is_cold=True)
     assert third.epoch == 3
+
+
+def test_a_state_that_this_version_cannot_read_is_not_replaced_by_one_of_an_older_epoch(
+    world: Any, found: Lanes, found_by: Any
+) -> None:
+    """DESIGN 5: a restore reads the highest epoch only; what went out under a lower one now would be overruled by what is there."""
+    old = world(script(found))
+    old.run()
+    newer = [
+        (key.replace("/flow/1/", "/flow/2/"), piece._replace(epoch=2, state_format=piece.state_format + 1))
+        for key, piece in old.checkpoints()
+    ]
+    again, said = found_by([*old.checkpoints(), *newer], 10_000, {"greeks.v1": 7, "trades.v1": 3})
+    assert said == ["flow_checkpoint_unusable", "flow_cold_start"]
+    assert again.epoch == 3 and again.final.second_ns == -1
+
+
+def test_an_epoch_whose_first_state_is_not_whole_has_said_nothing_and_the_one_before_goes_on(
+    world: Any, found: Lanes, found_by: Any
+) -> None:
+    old = world(script(found))
+    old.run()
+    key, piece = old.checkpoints()[0]
+    torn = (key.replace("/flow/1/", "/flow/2/"), piece._replace(epoch=2, offset=piece.offset + 1))
+    again, said = found_by([*old.checkpoints(), torn], 10_000, {"greeks.v1": 7, "trades.v1": 3})
+    assert said == ["flow_resumes"] and again.final.second_ns == old.service.state.final.second_ns
