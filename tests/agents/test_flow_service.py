@@ -4,6 +4,7 @@ what stops it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 from collections import deque
@@ -426,3 +427,42 @@ def test_an_epoch_whose_first_state_is_not_whole_has_said_nothing_and_the_one_be
     torn = (key.replace("/flow/1/", "/flow/2/"), piece._replace(epoch=2, offset=piece.offset + 1))
     again, said = found_by([*old.checkpoints(), torn], 10_000, {"greeks.v1": 7, "trades.v1": 3})
     assert said == ["flow_resumes"] and again.final.second_ns == old.service.state.final.second_ns
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_service_killed_again_and_again_at_any_record_that_it_writes_loses_no_final_and_writes_no_other(
+    world: Any, found: Lanes, expected: list[bytes], found_by: Any, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """DESIGN 5: also between two pieces of a checkpoint, and before the first one of a cold start is whole."""
+    draw = random.Random(seed)
+    monkeypatch.setattr(checkpoints, "PIECE_BYTES", 8_000)
+    pieces: list[tuple[str, Checkpoint]] = []
+    sent: list[bytes] = []
+    epochs = set()
+    for life in range(9):
+        at, _ = found_by(pieces, 10_000, {"greeks.v1": 0, "trades.v1": 0})
+        epochs.add(at.epoch)
+        one = world(script(found, draw.randint(0, 99)), checkpoint_s=1e-9, batch=draw.randint(1, 40))
+        one.service = dataclasses.replace(one.service, start=at)
+        left = draw.randint(0, 120) if life < 8 else 1 << 30
+        produce = one.producer.produce
+
+        def mortal(
+            *args: Any, produce: Any = produce, log: Any = one.producer.log, left: int = left, **fields: Any
+        ) -> None:
+            if sum(name != "flush" for name, _ in log) >= left:
+                raise Killed
+            produce(*args, **fields)
+
+        monkeypatch.setattr(one.producer, "produce", mortal)
+        with contextlib.suppress(Killed):
+            one.run()
+        sent += finals(one)
+        # of each key the last is what stands
+        pieces = list({**dict(pieces), **dict(one.checkpoints())}.items())
+    assert set(sent) == set(expected), "what comes again is identical, and nothing is missing"
+    assert one.consumer.left == deque() and epochs <= {1, 2}
