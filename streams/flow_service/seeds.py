@@ -30,30 +30,39 @@ def seeds(settings: FoldSettings, flow: FlowSettings, say: Callable[..., None]) 
     """By currency; none, and why is said, where the folder cannot be read.  Of each currency the newest days that the tables hold."""
     if not settings.thresholds_from:
         return {}
+    place = Path(settings.thresholds_from) / (settings.namespace or "live")
     try:
-        from streams.history.store import StoreError, files, span_of
-        from streams.history.tables import TABLES
+        from pyarrow import ArrowException
+
+        from streams.history.store import StoreError
     except ImportError as error:
         say("flow_thresholds_not_read", why=f"{error}: pip install 'greekstream[history]'")
         return {}
-    place = Path(settings.thresholds_from) / (settings.namespace or "live")
-    by_currency: dict[str, list[Path]] = {}
     try:
-        for path in files(place, TABLES["flow"]):
-            by_currency.setdefault(path.parent.name.removeprefix("currency="), []).append(path)
-    except StoreError as error:
+        found = _read(place, flow)
+    except (StoreError, ArrowException, OSError) as error:
         say("flow_thresholds_not_read", why=str(error))
         return {}
-    if not by_currency:
+    if not found:
         say("flow_thresholds_not_read", why=f"no dealer flow in {place}; greekstream history writes it")
         return {}
+    n_samples = {currency: sum(map(len, _ngi_times(state))) for currency, state in found.items()}
+    say("flow_thresholds_read", folder=str(place), n_samples=n_samples)
+    return found
+
+
+def _read(place: Path, flow: FlowSettings) -> dict[str, FlowState]:
+    from streams.history.store import files, span_of
+    from streams.history.tables import TABLES
+
+    by_currency: dict[str, list[Path]] = {}
+    for path in files(place, TABLES["flow"]):
+        by_currency.setdefault(path.parent.name.removeprefix("currency="), []).append(path)
     found = {}
     for currency, paths in sorted(by_currency.items()):
         oldest_ns = max(span_of(path)[1] for path in paths) - round(flow.table_days * DAY_NS)
         recent = sorted((path for path in paths if span_of(path)[1] >= oldest_ns), key=span_of)
         found[currency] = seeded((sample for path in recent for sample in _samples(path, flow)), flow)
-    n_samples = {currency: sum(map(len, _ngi_times(state))) for currency, state in found.items()}
-    say("flow_thresholds_read", folder=str(place), n_samples=n_samples)
     return found
 
 

@@ -125,6 +125,9 @@ def test_h6_history_of_other_greeks_or_none_at_all_gives_no_thresholds_and_says_
     nowhere = FoldSettings(thresholds_from=str(tmp_path / "nowhere"))
     assert seeds(nowhere, HASTY.flow, lambda event, **_: said.append(event)) == {}
     assert said == ["flow_thresholds_not_read"]
+    next((tmp_path / "live").rglob("*.parquet")).write_bytes(b"no parquet")
+    assert seeds(FoldSettings(thresholds_from=str(tmp_path)), HASTY.flow, lambda event, **_: said.append(event)) == {}
+    assert said == ["flow_thresholds_not_read"] * 2, "a damaged file stops no service"
 
 
 def test_h6_the_hours_move_is_a_sample_by_its_magnitude_and_a_book_of_low_coverage_is_none_of_gamma(
