@@ -49,6 +49,9 @@ from schemas.records_flow import (
     FlowProfilePoint,
     FlowStrike,
     FlowWall,
+    SettlementFlow,
+    WindowComparison,
+    WindowFlow,
 )
 from schemas.records_market import (
     Clock,
@@ -87,6 +90,7 @@ Record = (
     | Flow
     | FlowStrike
     | FlowMerged
+    | SettlementFlow
 )
 
 __all__ = [
@@ -141,6 +145,7 @@ __all__ = [
     "RowStatus",
     "SchemaError",
     "SettlementFixing",
+    "SettlementFlow",
     "SigmaSource",
     "TickDirection",
     "TickStep",
@@ -149,6 +154,8 @@ __all__ = [
     "UnderlyingQuote",
     "UnknownSchema",
     "Watermark",
+    "WindowComparison",
+    "WindowFlow",
     "confluent_framing",
     "decode",
     "encode",

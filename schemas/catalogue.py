@@ -36,6 +36,7 @@ RECORD_TYPES: tuple[type[Any], ...] = (
     records_flow.Flow,
     records_flow.FlowStrike,
     records_flow.FlowMerged,
+    records_flow.SettlementFlow,
 )
 
 Resolve = Callable[[bytes | int], str]

@@ -1,4 +1,4 @@
-"""Records of dealer flow: one currency at one second, by strike and expiry, and beside CME's.
+"""Records of dealer flow: one currency at one second, by strike and expiry, in a settlement window, and beside CME's.
 
 Meaning and unit of every field: its ``doc`` in avsc/<Record>.avsc.  Times are ns UTC, vols are fractions, None is
 "not known".
@@ -215,6 +215,60 @@ class FlowStrike(NamedTuple):
     twin_vss_usd: float | None
     trade_signed_ngi_usd: float | None
     assumption_signed_ngi_usd: float | None
+
+
+class WindowFlow(NamedTuple):
+    """What was traded in a settlement window, of the expiring series or of all; net: taker buys minus sells."""
+
+    scope: str
+    n_trades: int
+    n_buys: int
+    n_sells: int
+    volume_coin: float
+    volume_usd: float | None
+    taker_net_coin: float
+    taker_net_usd: float | None
+    taker_delta_coin: float | None
+    taker_gamma_usd: float | None
+    european_taker_delta_coin: float | None
+    european_taker_gamma_usd: float | None
+    n_blocks: int
+    n_liquidations: int
+    n_without_index: int
+    n_without_greeks: int
+    n_unreadable: int
+
+
+class WindowComparison(NamedTuple):
+    """A number of a settlement window against the same time of other days."""
+
+    scope: str
+    measure: str
+    value: float | None
+    n_days: int
+    mean: float | None
+    sd: float | None
+    ratio: float | None
+
+
+class SettlementFlow(NamedTuple):
+    """What was traded in the settlement window of one currency and expiry, against the same time of other days; final only.
+
+    Keyed by currency.
+    """
+
+    currency: str
+    ts_event_ns: int
+    expiry_ns: int
+    window_begin_ns: int
+    rule_id: str
+    settings_hash: str
+    engine_version: str
+    seen_share: float
+    is_whole: bool
+    is_cold: bool
+    flows: tuple[WindowFlow, ...]
+    other_days: tuple[WindowComparison, ...]
 
 
 class FlowMergedStrike(NamedTuple):

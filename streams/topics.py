@@ -31,6 +31,7 @@ from schemas import (
     OptionTrade,
     Reject,
     SettlementFixing,
+    SettlementFlow,
     TradeGreeks,
     UnderlyingQuote,
     Watermark,
@@ -296,6 +297,19 @@ FLOW_STRIKES = Topic(
     "consumers",
     "the same by strike and expiry, every few seconds: its size is that of the chain",
 )
+FLOW_SETTLEMENTS = Topic(
+    "flow.settlements.v1",
+    "currency",
+    (SettlementFlow,),
+    1,
+    "delete",
+    365 * DAY_MS,
+    8 * MIB,
+    MIB,
+    "flow",
+    "consumers",
+    "what was traded in each settlement window: a record an expiry, so that a year of them is small",
+)
 FLOW_MERGED = _later(
     "flow.merged.v1",
     "currency",
@@ -317,9 +331,12 @@ FILLS = _later("fills.v1", "instrument", "quoting")
 INVENTORY = _later("inventory.v1", "instrument", "quoting")
 ALERTS = _later("alerts.v1", "instrument", "doctor")
 
+FLOW_OUTPUTS = (FLOW, FLOW_STRIKES, FLOW_SETTLEMENTS)
+"""What the service of dealer flow writes."""
+
 NOW = (
     TICKS, GREEKS, LATEST, REJECTS, TRADES, AUDIT, CHECKPOINTS, CHECKPOINTS_HISTORY, DEADLETTER, FEED_STATUS, SCHEMAS,
-    FLOW, FLOW_STRIKES,
+    *FLOW_OUTPUTS,
 )  # fmt: skip
 LATER = (FLOW_MERGED, CME_MARKS, SURFACE, QUOTES, FILLS, INVENTORY, ALERTS)
 ALL = NOW + LATER

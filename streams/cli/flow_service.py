@@ -16,14 +16,15 @@ import click
     "--cold", "is_cold", is_flag=True, help="Begin anew, under the next epoch, whatever checkpoints there are."
 )
 def command(namespace: str | None, group: str | None, out_suffix: str | None, is_cold: bool) -> None:
-    """Dealer flow: reads greeks.v1 and trades.v1, writes flow.v1 and flow.strikes.v1.
+    """Dealer flow: reads greeks.v1 and trades.v1, writes flow.v1, flow.strikes.v1 and flow.settlements.v1.
 
     One record a second of log time and currency: exposures of the settlement-average and of European greeks side by side, in
     USD and coin, flips with bands, walls, hedge ladder, labels; signed by trades, and beside that by the naive convention.  A
     record is final when all partitions have passed its second: a replay gives the same bytes.  When a partition is late a
-    provisional one goes out first.  It checkpoints; what a crash repeats is identical.  `greekstream up` runs it.  Settings:
-    GREEKSTREAM_FLOW_<NAME> (exposures), GREEKSTREAM_DEALER_<NAME> (sides), GREEKSTREAM_FOLD_<NAME> (this service).  With
-    GREEKSTREAM_METRICS_PORT it serves /metrics, /health and /ready there.
+    provisional one goes out first.  For each expiry a record says what was traded while its price was averaged.  It
+    checkpoints; what a crash repeats is identical.  `greekstream up` runs it.  Settings: GREEKSTREAM_FLOW_<NAME> (exposures),
+    GREEKSTREAM_DEALER_<NAME> (sides), GREEKSTREAM_FOLD_<NAME> (this service).  With GREEKSTREAM_METRICS_PORT it serves /metrics,
+    /health and /ready there.
 
     Example: greekstream flow-service --namespace sim
     """
@@ -51,7 +52,7 @@ def command(namespace: str | None, group: str | None, out_suffix: str | None, is
     metrics.serve(page, settings_module.load(metrics.MetricsSettings, "METRICS"))
     bootstrap = broker.find_bootstrap(settings_module.kafka_bootstrap(), state_dir)
     log.info("settings", **at_start(fold=settings, flow=flow, dealer=dealer, bootstrap=bootstrap))
-    outputs = (topics.FLOW, topics.FLOW_STRIKES, topics.DEADLETTER)
+    outputs = (*topics.FLOW_OUTPUTS, topics.DEADLETTER)
     wire = registry.wire(settings.namespace, settings.out_suffix, outputs)
     try:
         service = making.service(bootstrap, settings, flow, dealer, wire, is_cold=is_cold, say=log.info, page=page)

@@ -193,7 +193,7 @@ def as_of(
 ) -> None:  # fmt: skip
     """Any table as of a moment, JSON, one object a line: its newest row of each instrument, or of each currency.
 
-    TABLE is greeks, trades, flow, audit, flow_strikes, flow_merged or cme_marks, as far as they are written.
+    TABLE is greeks, trades, flow, audit, flow_strikes, flow_settlements, flow_merged or cme_marks, as far as they are written.
 
     Example: greekstream history asof flow --at 2026-01-09T07:45:00Z --currency BTC
     """

@@ -107,6 +107,13 @@ class FlowSettings:
     session_start_s: float = 28_800.0
     """Of the UTC day: sessions run from one 08:00 expiry to the next."""
 
+    settlement_days: Annotated[int, "days"] = 30
+    """What is traded in a settlement window is compared with the same time of so many days before."""
+    settlement_share_min: Annotated[float, "fraction of the window's seconds"] = 0.95
+    """A day of whose window less was seen is no day to compare with."""
+    settlement_grace_s: float = 5.0
+    """The record of a window goes out so long after its end: trades may come that much later than they were made."""
+
     publish_every_s: float = 1.0
     """A record of each currency on a grid of so many seconds of log time; whole seconds, 1 at least."""
     ladder_every_s: float = 5.0

@@ -43,7 +43,6 @@ def service(
     kafka.create_topics(bootstrap, settings.namespace)
     kafka.publish_schemas(bootstrap, settings.namespace)
     if settings.out_suffix:
-        own = (topics.FLOW, topics.FLOW_STRIKES)
-        kafka.create_topics(bootstrap, settings.namespace, suffix=settings.out_suffix, only=own)
+        kafka.create_topics(bootstrap, settings.namespace, suffix=settings.out_suffix, only=topics.FLOW_OUTPUTS)
     start = find(bootstrap, settings, context, identity, is_cold=is_cold, say=say)
     return Service(bootstrap, settings, context, identity, start, wire, socket.gethostname(), say, page)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import schemas
-from schemas import Checkpoint, DeadLetter, DecodeError, Flow, FlowStrike
+from schemas import Checkpoint, DeadLetter, DecodeError, Flow, FlowStrike, SettlementFlow
 from streams import kafka, topics
 from streams.flow_service import checkpoints
 from streams.flow_service.settings import FoldSettings
@@ -42,7 +42,7 @@ class Output:
         self._failures: list[str] = []
         self._names = {
             kind: topics.full_name(topic, settings.namespace, settings.out_suffix)
-            for kind, topic in ((Flow, topics.FLOW), (FlowStrike, topics.FLOW_STRIKES))
+            for kind, topic in zip((Flow, FlowStrike, SettlementFlow), topics.FLOW_OUTPUTS, strict=True)
         }
 
     @property

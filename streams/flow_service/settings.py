@@ -22,6 +22,9 @@ class FoldSettings:
     """A cold start reads so much of trades.v1 for the dealers' positions; more costs minutes: each partition has a record a second."""
     chain_s: float = 65.0
     """... and so much of greeks.v1, in which the whole chain stands."""
+    thresholds_from: str = ""
+    """A folder of ``greekstream history``: a cold start takes the labels' thresholds from the dealer flow in it, of ``table_days`` at
+    most, instead of waiting a day for the first; empty: it waits.  A start from a checkpoint never looks, so that it repeats itself."""
     checkpoint_s: float = 30.0
     """Interval of checkpoints: what a crash repeats (identical), against about 1 MB written each time."""
     history_minutes: int = 15

@@ -2,6 +2,7 @@
 
 In        greeks.v1, trades.v1 with their Watermarks, all partitions
 Out       flow.v1, flow.strikes.v1: final records once each second of log time, provisional ones when a partition is late
+          flow.settlements.v1: a record for each expiry, when its settlement window is over
 State     one fold; bounded by the chain and by ``ahead_s`` of records
 Order     a currency's finals in the order of their seconds
 Delivery  at least once: a checkpoint is written after the records before it are confirmed; what a crash repeats is identical
@@ -109,6 +110,8 @@ class Service:
         )
         try:
             self.paused = set()
+            if self.start.is_new_epoch and not self.n_checkpoints:
+                self._write_checkpoint()
             consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
             with rare_collections():
                 while not (self.is_stopping or until()):
@@ -230,10 +233,20 @@ class Service:
         if final.second_ns <= self._checkpointed_ns:
             self.output.confirm()
             return
+        self._write_checkpoint()
+        marks = [self._place(lane, mark.offset + 1) for lane, mark in final.marks.items()]
+        try:
+            consumer.commit(offsets=marks, asynchronous=False)
+        except KafkaException as error:  # nobody goes on from them: the checkpoint is what counts
+            self.say("flow_offsets_not_committed", text=str(error))
+
+    def _write_checkpoint(self) -> None:
+        """What was sent is confirmed first, then the state."""
+        final = self.state.final
         stand = Stand(
             self.epoch,
             final.second_ns,
-            vector(final),
+            vector(final, self.start.first),
             self.start.log_id,
             *self.identity,
             STATE_FORMAT,
@@ -253,11 +266,6 @@ class Service:
         self._slot = checkpoints.other_slot(self._slot)
         self.checkpoint_bytes = len(stand.state)
         self._checkpointed_ns = final.second_ns
-        marks = [self._place(lane, mark.offset + 1) for lane, mark in final.marks.items()]
-        try:
-            consumer.commit(offsets=marks, asynchronous=False)
-        except KafkaException as error:  # nobody goes on from them: the checkpoint is what counts
-            self.say("flow_offsets_not_committed", text=str(error))
         self.say(
             "flow_checkpoint", epoch=self.epoch, second_ns=stand.second_ns, bytes=len(stand.state), pieces=len(found)
         )

@@ -11,6 +11,7 @@ from streams import kafka, topics
 from streams.flow.fold import GREEKS, TRADES, BadCheckpoint, Context, Final, from_bytes, offsets
 from streams.flow_service import checkpoints
 from streams.flow_service.checkpoints import Identity, Stand
+from streams.flow_service.seeds import seeds
 from streams.flow_service.settings import FoldSettings
 from streams.reader.source import window_starts
 from streams.worker.log_reader import LogReader
@@ -33,6 +34,8 @@ class Start(NamedTuple):
     """Ids of the topics read; a checkpoint is of use for these alone."""
     slot: int = 0
     """Where the first checkpoint goes."""
+    is_new_epoch: bool = False
+    """Its first checkpoint is written before its first record: no epoch is opened twice, and a cold start stays one if it is killed."""
 
 
 def find(
@@ -59,7 +62,7 @@ def find(
     first = _cold_offsets(bootstrap, settings, names, context)
     epoch = checkpoints.next_epoch(found)
     say("flow_cold_start", epoch=epoch, is_asked_for=is_cold, first={f"{s}/{p}": at for (s, p), at in first.items()})
-    return Start(Final(), epoch, first, log_id)
+    return Start(Final(flow=seeds(settings, context.flow, say)), epoch, first, log_id, is_new_epoch=True)
 
 
 def _pieces(reader: LogReader, settings: FoldSettings) -> list[tuple[str, Checkpoint]]:
@@ -82,7 +85,8 @@ def _resumed(
     """The start behind the best checkpoint; None, and why is said, where that is of no use."""
     stands = checkpoints.stands(found)
     named = {f"{topic}/{partition}": edge for (topic, partition), edge in edges.items()}
-    for stand in stands:
+    # Never one of an older epoch: what goes out under it is overruled by what this one has sent.
+    for stand in [one for one in stands if one.epoch == stands[0].epoch]:
         problem = checkpoints.why_unusable(stand, log_id, named)
         if not problem:
             try:
@@ -103,10 +107,12 @@ def _behind(
 ) -> Start:
     changed = checkpoints.changes(stand, identity)
     epoch = checkpoints.next_epoch(found) if changed else stand.epoch
-    # A lane that had nothing then is read from its beginning.
-    first = {lane: edge[0] for lane, edge in edges.items()} | offsets(final)
+    first = {lane: edge[0] for lane, edge in edges.items()}
+    for name, offset in stand.offsets.items():
+        topic, partition = name.rsplit("/", 1)
+        first[topic, int(partition)] = offset + 1
     say("flow_resumes", epoch=epoch, second_ns=stand.second_ns, bytes=len(stand.state), changed=changed or None)
-    return Start(final, epoch, first, stand.log_id, checkpoints.other_slot(stand.slot))
+    return Start(final, epoch, first, stand.log_id, checkpoints.other_slot(stand.slot), bool(changed))
 
 
 def _cold_offsets(
@@ -121,6 +127,11 @@ def _cold_offsets(
     }
 
 
-def vector(final: Final) -> dict[str, int]:
-    """The offsets in a final state, as a checkpoint has them."""
-    return {f"{topic}/{partition}": first - 1 for (topic, partition), first in sorted(offsets(final).items())}
+def vector(final: Final, first: Mapping[Lane, int]) -> dict[str, int]:
+    """The offsets in a final state, as a checkpoint has them; of a lane that it has nothing of, what lies before its ``first``.
+
+    While a cold start reads the trades of a day there is no greek in the state yet; they are read from where it began, not from the
+    beginning of their topic.
+    """
+    behind = {**first, **offsets(final)}
+    return {f"{topic}/{partition}": at - 1 for (topic, partition), at in sorted(behind.items())}

@@ -9,7 +9,7 @@ from typing import Annotated
 from schemas import Trigger
 from streams import topics
 
-KNOWN = ("greeks", "trades", "flow", "audit", "flow_strikes", "flow_merged", "cme_marks")
+KNOWN = ("greeks", "trades", "flow", "audit", "flow_strikes", "flow_settlements", "flow_merged", "cme_marks")
 """Names of ``streams.history.tables``, which needs pyarrow; a test holds the two together."""
 
 
@@ -22,7 +22,7 @@ class HistorySettings:
     folder: Path = Path("history")
     """Where the files lie, in a folder for each namespace: anything that reads Parquet reads them."""
     tables: tuple[str, ...] = ("greeks", "trades", "flow", "audit")
-    """What is written; others are flow_strikes, flow_merged, cme_marks."""
+    """What is written; others are flow_strikes, flow_settlements, flow_merged, cme_marks."""
     triggers: tuple[str, ...] = ()
     """Rows of greeks that are written, by what made them; empty: all.  ``TIME,SNAPSHOT,EXPIRY`` is one a minute of each instrument."""
     flush_s: float = 900.0

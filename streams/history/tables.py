@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from schemas import SCHEMA_TEXT, Audit, CmeMark, Flow, FlowMerged, FlowStrike, Greeks, TradeGreeks
+from schemas import SCHEMA_TEXT, Audit, CmeMark, Flow, FlowMerged, FlowStrike, Greeks, SettlementFlow, TradeGreeks
 from streams import topics
 from streams.topics import Topic
 
@@ -39,6 +39,7 @@ TABLES = {
         Table("flow", topics.FLOW, Flow, ("currency", "ts_event_ns")),
         Table("audit", topics.AUDIT, Audit, ("instrument_name", "ts_event_ns")),
         Table("flow_strikes", topics.FLOW_STRIKES, FlowStrike, ("currency", "ts_event_ns", "expiry_ns", "strike")),
+        Table("flow_settlements", topics.FLOW_SETTLEMENTS, SettlementFlow, ("currency", "ts_event_ns", "expiry_ns")),
         Table("flow_merged", topics.FLOW_MERGED, FlowMerged, ("currency", "ts_event_ns")),
         Table("cme_marks", topics.CME_MARKS, CmeMark, ("instrument_name", "ts_event_ns")),
     )

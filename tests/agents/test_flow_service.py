@@ -4,26 +4,29 @@ what stops it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import schemas
-from schemas import Checkpoint, DeadLetter, Flow, FlowStrike, Watermark
+from schemas import Checkpoint, DeadLetter, Flow, FlowStrike, SettlementFlow, Watermark
 from streams import topics
 from streams.flow.fold import Arrival, Final, from_bytes, new_state, step
-from streams.flow_service import checkpoints, shell
+from streams.flow_service import checkpoints, shell, start
 from streams.flow_service.checkpoints import Identity
 from streams.flow_service.output import FlowServiceError, Reset
 from streams.flow_service.settings import FoldSettings
 from streams.flow_service.shell import Service
 from streams.flow_service.start import TOPIC_OF, Start
 from streams.registry import SINGLE
-from tests.flow_log import CONTEXT, Lanes, interleaved, lanes
+from tests.flow_log import CONTEXT, EXPIRY_NS, Lanes, interleaved, lanes
 
 NS = 1_000_000_000
 IDENTITY = Identity("0123456789abcdef", "test", "cpu")
@@ -200,7 +203,11 @@ def script(found: Lanes, seed: int = 1) -> list[Message]:
 
 
 def finals(world: World) -> list[bytes]:
-    kept = (r for _, r in world.producer.log if isinstance(r, FlowStrike) or (isinstance(r, Flow) and r.is_final))
+    kept = (
+        r
+        for _, r in world.producer.log
+        if isinstance(r, FlowStrike | SettlementFlow) or (isinstance(r, Flow) and r.is_final)
+    )
     return [schemas.encode(record) for record in kept]
 
 
@@ -290,3 +297,172 @@ def test_while_a_partition_is_away_provisional_records_go_on_and_once_it_is_back
     one.consumer.script = [Message(arrival) for arrival in interleaved(found, random.Random(5))]
     one.service.run(until=lambda: not one.consumer.left and "flow_reread" in one.said)
     assert finals(one) == expected
+
+
+# -- where a start begins ------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """What stands in checkpoints.v1."""
+
+    def __init__(self, pieces: list[tuple[str, Checkpoint]]) -> None:
+        self.pieces = pieces
+
+    def log_id(self, topic: str) -> str:
+        return {"greeks.v1": "a", "trades.v1": "b"}[topic]
+
+    def checkpoints(self, *_: Any) -> list[Any]:
+        return [SimpleNamespace(key=key.encode(), value=schemas.encode(record)) for key, record in self.pieces]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture
+def found_by(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """``start.find`` on topics of so many records a lane, with these checkpoints; a cold start begins at ``window``."""
+
+    def find(
+        pieces: list[tuple[str, Checkpoint]], n: int, window: dict[str, int], *, is_cold: bool = False, **settings: Any
+    ) -> tuple[Start, list[str]]:
+        said: list[str] = []
+        monkeypatch.setattr(start, "LogReader", lambda *_: Reader(pieces))
+        monkeypatch.setattr(start.kafka, "watermarks", lambda _, __, partitions: dict.fromkeys(partitions, (0, n)))
+        monkeypatch.setattr(
+            start, "window_starts", lambda _, name, partitions, __: dict.fromkeys(partitions, window[name])
+        )
+        found = start.find(
+            "nowhere:1", FoldSettings(**settings), CONTEXT, IDENTITY, is_cold=is_cold, say=lambda event, **_: said.append(event)
+        )  # fmt: skip
+        return found, said
+
+    return find
+
+
+def test_a_start_behind_a_checkpoint_never_reads_thresholds_from_history_and_a_cold_one_does(
+    world: Any, found: Lanes, found_by: Any, tmp_path: Path
+) -> None:
+    """J5, H6: what a start from a checkpoint repeats is identical, whatever lies in the folder now."""
+    one = world(script(found))
+    one.run()
+    window = {"greeks.v1": 0, "trades.v1": 0}
+    _, said = found_by(one.checkpoints(), 10_000, window, thresholds_from=str(tmp_path))
+    assert said == ["flow_resumes"]
+    _, said = found_by(one.checkpoints(), 10_000, window, is_cold=True, thresholds_from=str(tmp_path))
+    assert said == ["flow_cold_start", "flow_thresholds_not_read"]
+
+
+def test_a_restart_while_a_cold_start_still_reads_trades_begins_where_the_cold_start_began(
+    world: Any, found: Lanes, found_by: Any
+) -> None:
+    """A checkpoint of that time has no row of greeks yet; seven days of them are not to be read for it."""
+
+    def second(key: tuple[str, int], at_ns: int) -> int:
+        """Offset behind the first Watermark of a lane that is of this second or later."""
+        lane = found[key]
+        return next(
+            i + 1 for i, a in enumerate(lane) if isinstance(a.record, Watermark) and a.record.log_time_ns >= at_ns
+        )
+
+    begin = {key: second(key, EXPIRY_NS + 2 * NS) if key[0] == "greeks" else 0 for key in found}
+    messages = [
+        Message(arrival)
+        for key, lane in found.items()
+        for arrival in (lane[begin[key] :] if key[0] == "greeks" else lane[: second(key, EXPIRY_NS - 2 * NS)])
+    ]
+    one = world(messages)
+    one.service.start = one.service.start._replace(first=begin)
+    one.service.next = dict(one.service.start.first)
+    one.run()
+    assert one.service.state.final.second_ns > 0 and not any(
+        topic == "greeks" for topic, _ in one.service.state.final.marks
+    )
+    resumed, _ = found_by(one.checkpoints(), 10_000, {"greeks.v1": 9_000, "trades.v1": 9_000})
+    assert resumed.first == {key: begin[key] if key[0] == "greeks" else one.service.state.final.marks[key].offset + 1
+                             for key in found}  # fmt: skip
+
+
+def test_a_cold_start_opens_its_epoch_before_its_first_record_and_is_not_forgotten_by_a_kill(
+    world: Any, found: Lanes, found_by: Any
+) -> None:
+    """DESIGN 5: two histories never go out under one epoch, and --cold is not undone by a restart."""
+    old = world(script(found))
+    old.run()
+    cold, _ = found_by(old.checkpoints(), 10_000, {"greeks.v1": 7, "trades.v1": 3}, is_cold=True)
+    assert cold.epoch == 2
+    one = world(script(found))
+    one.service = dataclasses.replace(one.service, start=cold)
+    one.service.run(until=lambda: True)
+    assert one.records(Flow) == []
+    pieces = [*old.checkpoints(), *one.checkpoints()]
+    again, said = found_by(pieces, 20_000, {"greeks.v1": 9_000, "trades.v1": 9_000})
+    assert said == ["flow_resumes"] and again.epoch == 2
+    assert again.first == cold.first and again.final.second_ns == -1
+    assert again.slot != cold.slot
+    third, _ = found_by(pieces, 20_000, {"greeks.v1": 9_000, "trades.v1": 9_000}, is_cold=True)
+    assert third.epoch == 3
+
+
+def test_a_state_that_this_version_cannot_read_is_not_replaced_by_one_of_an_older_epoch(
+    world: Any, found: Lanes, found_by: Any
+) -> None:
+    """DESIGN 5: a restore reads the highest epoch only; what went out under a lower one now would be overruled by what is there."""
+    old = world(script(found))
+    old.run()
+    newer = [
+        (key.replace("/flow/1/", "/flow/2/"), piece._replace(epoch=2, state_format=piece.state_format + 1))
+        for key, piece in old.checkpoints()
+    ]
+    again, said = found_by([*old.checkpoints(), *newer], 10_000, {"greeks.v1": 7, "trades.v1": 3})
+    assert said == ["flow_checkpoint_unusable", "flow_cold_start"]
+    assert again.epoch == 3 and again.final.second_ns == -1
+
+
+def test_an_epoch_whose_first_state_is_not_whole_has_said_nothing_and_the_one_before_goes_on(
+    world: Any, found: Lanes, found_by: Any
+) -> None:
+    old = world(script(found))
+    old.run()
+    key, piece = old.checkpoints()[0]
+    torn = (key.replace("/flow/1/", "/flow/2/"), piece._replace(epoch=2, offset=piece.offset + 1))
+    again, said = found_by([*old.checkpoints(), torn], 10_000, {"greeks.v1": 7, "trades.v1": 3})
+    assert said == ["flow_resumes"] and again.final.second_ns == old.service.state.final.second_ns
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_service_killed_again_and_again_at_any_record_that_it_writes_loses_no_final_and_writes_no_other(
+    world: Any, found: Lanes, expected: list[bytes], found_by: Any, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """DESIGN 5: also between two pieces of a checkpoint, and before the first one of a cold start is whole."""
+    draw = random.Random(seed)
+    monkeypatch.setattr(checkpoints, "PIECE_BYTES", 8_000)
+    pieces: list[tuple[str, Checkpoint]] = []
+    sent: list[bytes] = []
+    epochs = set()
+    for life in range(9):
+        at, _ = found_by(pieces, 10_000, {"greeks.v1": 0, "trades.v1": 0})
+        epochs.add(at.epoch)
+        one = world(script(found, draw.randint(0, 99)), checkpoint_s=1e-9, batch=draw.randint(1, 40))
+        one.service = dataclasses.replace(one.service, start=at)
+        left = draw.randint(0, 120) if life < 8 else 1 << 30
+        produce = one.producer.produce
+
+        def mortal(
+            *args: Any, produce: Any = produce, log: Any = one.producer.log, left: int = left, **fields: Any
+        ) -> None:
+            if sum(name != "flush" for name, _ in log) >= left:
+                raise Killed
+            produce(*args, **fields)
+
+        monkeypatch.setattr(one.producer, "produce", mortal)
+        with contextlib.suppress(Killed):
+            one.run()
+        sent += finals(one)
+        # of each key the last is what stands
+        pieces = list({**dict(pieces), **dict(one.checkpoints())}.items())
+    assert set(sent) == set(expected), "what comes again is identical, and nothing is missing"
+    assert one.consumer.left == deque() and epochs <= {1, 2}

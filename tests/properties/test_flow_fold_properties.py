@@ -68,6 +68,9 @@ def test_the_logs_have_an_expiry_trades_repeats_and_provisional_work_in_them(see
     flows = [record for record in finals if isinstance(record, schemas.Flow)]
     assert {flow.is_frozen for flow in flows} == {True, False}
     assert {flow.exposures[0].is_trade_signed for flow in flows} == {True, False}
+    windows = [record for record in finals if isinstance(record, schemas.SettlementFlow)]
+    assert [window.currency for window in windows] == ["BTC", "ETH"], "A34"
+    assert all(window.flows[1].n_trades > 0 for window in windows)
     repeats = sum(
         len(lane) - len({(a.record.source_offset, a.record.result_seq) for a in lane}) for lane in log(seed).values()
     )

@@ -35,6 +35,7 @@ def feed(state: str) -> FeedStatus:
 EXISTING = {f"sim.{name}": 16 for name in (
     "deribit.ticks.v1", "greeks.v1", "greeks.latest.v1", "rejects.v1", "trades.v1", "audit.v1", "checkpoints.v1",
     "checkpoints.history.v1", "deadletter.v1", "feed.status.v1", "schemas.v1", "flow.v1", "flow.strikes.v1",
+    "flow.settlements.v1",
 )}  # fmt: skip
 WITHOUT_TRADES = {name: n for name, n in EXISTING.items() if "trades" not in name}
 

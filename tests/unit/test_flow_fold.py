@@ -336,3 +336,18 @@ def test_a_row_that_ends_an_instrument_takes_it_out(found: Lanes) -> None:
 def test_a_lane_of_no_partition_of_ours_is_left_alone() -> None:
     state, out = fold([Arrival("greeks", 99, 0, 1, watermark(99, NS))])
     assert out == [] and set(state.lanes) == {(topic, p) for topic in ("greeks", "trades") for p in PARTITIONS}
+
+
+def test_there_is_no_final_before_every_partition_has_begun(found: Lanes) -> None:
+    """A cold start reads each lane from a little before its own end; one that is hours behind has a past without the others."""
+    behind = ("greeks", 2)
+    first = {key: 0 if key[0] == "trades" or key == behind else len(lane) * 2 // 3 for key, lane in found.items()}
+    late = {key: [a for a in lane if a.offset >= first[key]] for key, lane in found.items()}
+    _, out = fold(interleaved(late, random.Random(0)))
+    begun_ns = max(
+        next(a.record.log_time_ns for a in lane if isinstance(a.record, schemas.Watermark)) // NS * NS
+        for lane in late.values()
+    )
+    assert flows(out) and flows(out)[0].ts_event_ns == begun_ns
+    assert flows(out)[0].is_warming_up, "and the whole chain may not be there yet"
+    assert all(record.ts_event_ns >= begun_ns for record in out)

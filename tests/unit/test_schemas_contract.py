@@ -34,7 +34,7 @@ SYMBOLS = {
 RECORDS = (
     "OptionQuote OptionTrade InstrumentState UnderlyingQuote SettlementFixing Clock InstrumentSet FeedGap "
     "Greeks Watermark Reject TradeGreeks Audit Checkpoint DeadLetter FeedStatus CmeMark "
-    "Flow FlowStrike FlowMerged"
+    "Flow FlowStrike FlowMerged SettlementFlow"
 )
 FIRST_FIELDS = {
     "OptionQuote": "ts_event_ns ingest_epoch instrument_name is_snapshot snapshot_id bid bid_size ask ask_size",
@@ -46,6 +46,7 @@ FIRST_FIELDS = {
     "CmeMark": "product instrument_name instrument_id root family base_currency option_type strike strike_index",
     "Flow": "currency ts_event_ns is_final n_partitions late_partitions oldest_log_time_ns",
     "FlowStrike": "currency ts_event_ns expiry_ns strike",
+    "SettlementFlow": "currency ts_event_ns expiry_ns window_begin_ns",
     "FlowMerged": "currency ts_event_ns is_final",
     "Checkpoint": "group topic partition epoch offset offsets log_id log_time_ns settings_hash engine_version",
 }

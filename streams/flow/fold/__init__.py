@@ -3,6 +3,7 @@
 lanes        one partition of one topic, cut into seconds at its Watermarks        state        what is kept, final and newest
 step         alignment: a second is final when every lane has passed it            board        the book of a second with positions
 records      Flow and FlowStrike of a book                                         strikes      by strike and expiry
+settlements  what settlement windows traded
 checkpoint   the final state <-> bytes                                             plain        typed values <-> JSON
 
 Finals are a function of the lanes alone, however they interleave on the way here; provisional records are not, and say so.

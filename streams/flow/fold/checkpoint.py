@@ -13,6 +13,7 @@ import orjson
 import schemas
 from schemas import Greeks
 from streams.flow.publish import FlowState
+from streams.flow.settlements import Settlements
 from streams.flow.side import BadState
 from streams.flow.side import from_bytes as side_of
 from streams.flow.side import to_bytes as side_bytes
@@ -21,7 +22,7 @@ from .lanes import Mark
 from .plain import plain, typed
 from .state import Context, Final
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 LEVEL = 1
 N_LENGTH = 8
 MOST_BYTES = 1 << 28
@@ -41,6 +42,7 @@ def to_bytes(final: Final) -> bytes:
         "began_ns": final.began_ns,
         "marks": [[*key, plain(final.marks[key])] for key in sorted(final.marks)],
         "flow": [[currency, plain(final.flow[currency])] for currency in sorted(final.flow)],
+        "settlements": [[currency, plain(final.settlements[currency])] for currency in sorted(final.settlements)],
         "n_side": len(side),
         "n_rows": [len(row) for row in rows],
     }
@@ -79,4 +81,5 @@ def _final(raw: bytes, context: Context) -> Final:
         raise ValueError(f"{len(raw) - at} bytes more than it says")
     marks = {(topic, partition): typed(mark, Mark) for topic, partition, mark in head["marks"]}
     flow = {currency: typed(state, FlowState) for currency, state in head["flow"]}
-    return Final(head["second_ns"], head["began_ns"], rows, side, flow, marks)
+    settlements = {currency: typed(state, Settlements) for currency, state in head["settlements"]}
+    return Final(head["second_ns"], head["began_ns"], rows, side, flow, settlements, marks)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from schemas import Greeks
 from streams.flow.publish import FlowState
 from streams.flow.settings import FlowSettings
+from streams.flow.settlements import Settlements
 from streams.flow.side import KeptDraws, SideSettings, SideState
 from streams.partitioning import N_PARTITIONS
 
@@ -32,11 +33,13 @@ class Final:
 
     second_ns: int = NEVER
     began_ns: int = NEVER
-    """The first second that had rows of greeks."""
+    """The first second up to which every partition had greeks: before it a book would lack options that were there, and none goes out."""
     rows: dict[str, Greeks] = field(default_factory=dict)
     """The newest row of every instrument that has not expired."""
     side: SideState = field(default_factory=SideState)
     flow: dict[str, FlowState] = field(default_factory=dict)
+    """By currency."""
+    settlements: dict[str, Settlements] = field(default_factory=dict)
     """By currency."""
     marks: dict[LaneKey, Mark] = field(default_factory=dict)
     """Where each lane stood: reading goes on behind it."""

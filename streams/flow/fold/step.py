@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import merge
 
-from schemas import Flow, FlowStrike, Greeks, Kind, RowStatus, TradeGreeks
+from schemas import Flow, FlowStrike, Greeks, Kind, RowStatus, SettlementFlow, TradeGreeks
 from streams.flow.publish import FlowState, publish
+from streams.flow.seeding import before
 from streams.flow.side import advance
 from streams.flow.side import step as step_side
 
+from . import settlements
 from .board import SecondBook, second_book
 from .lanes import GREEKS, NEVER, NS_PER_S, TOPICS, Arrival, take
 from .records import flow_record
-from .state import Context, State
+from .state import Context, Final, State
 from .strikes import strike_records
 
-Record = Flow | FlowStrike
+Record = Flow | FlowStrike | SettlementFlow
 
 
 def step(state: State, arrival: Arrival, context: Context) -> tuple[State, list[Record]]:
@@ -61,14 +63,15 @@ def _finals(state: State, context: Context) -> list[Record]:
     over = {segment.mark.second_ns for lane in state.lanes.values() for segment in lane.closed}
     found: list[Record] = []
     for second_ns in sorted(ns for ns in over if ns <= last_ns):
-        _apply(state, second_ns, context)
+        found += _apply(state, second_ns, context)
         found += _published(state, second_ns, context)
     return found
 
 
-def _apply(state: State, second_ns: int, context: Context) -> None:
-    """Take every lane's segment of a second into the final state."""
+def _apply(state: State, second_ns: int, context: Context) -> list[SettlementFlow]:
+    """Take every lane's segment of a second into the final state; what settlement windows are over with it."""
     final = state.final
+    before_ns = second_ns if final.second_ns == NEVER else final.second_ns
     for partition in context.partitions:
         segments = []
         for topic in TOPICS:
@@ -77,17 +80,29 @@ def _apply(state: State, second_ns: int, context: Context) -> None:
                 segment = lane.closed.popleft()
                 final.marks[topic, partition] = segment.mark
                 segments.append(segment.records)
-                if topic == GREEKS and segment.records and final.began_ns == NEVER:
-                    final.began_ns = second_ns
         for record in merge(*segments, key=_place):
             if isinstance(record, Greeks):
                 _keep(final.rows, record)
             final.side = step_side(final.side, record, context.side)
+            settlements.take(final, record, before_ns, context)
     final.side = advance(final.side, second_ns)
     final.second_ns = second_ns
+    if (
+        final.began_ns == NEVER
+        and final.rows
+        and all((GREEKS, partition) in final.marks for partition in context.partitions)
+    ):
+        _begin(final, second_ns)
     for rows in (final.rows, state.newest):
         for name in [name for name, row in rows.items() if row.expiry_ns is not None and row.expiry_ns <= second_ns]:
             del rows[name]
+    return settlements.end_second(final, second_ns, context)
+
+
+def _begin(final: Final, second_ns: int) -> None:
+    """Every partition's greeks have begun: finals go out, and what a cold start was given must not know of later than this."""
+    final.began_ns = second_ns
+    final.flow = {currency: before(state, second_ns) for currency, state in final.flow.items()}
 
 
 def _place(record: Greeks | TradeGreeks) -> tuple[int, int]:
@@ -109,7 +124,7 @@ def _is_due(second_ns: int, every_s: float) -> bool:
 def _published(state: State, second_ns: int, context: Context) -> list[Record]:
     """The final records of a second, by currency."""
     final, settings = state.final, context.flow
-    if not _is_due(second_ns, settings.publish_every_s):
+    if final.began_ns == NEVER or not _is_due(second_ns, settings.publish_every_s):
         return []
     found: list[Record] = []
     for currency in _currencies(final.rows):
