@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +209,41 @@ def as_of(
             questions.History(settings.place), TABLES[table], at_ns, currency=currency, max_age_s=max_age_s
         )
     _show(rows.to_pylist(), [], True)
+
+
+@command.command("ab")
+@click.option("--currency", required=True, metavar="BTC", help="The coin.")
+@click.option("--since", "since_ns", type=Moment(), required=True, help="ISO 8601, UTC where it says no zone.")
+@click.option("--until", "until_ns", type=Moment(), required=True, help="Exclusive.")
+@click.option("--json", "is_json", is_flag=True, help="JSON, one object a line, instead of CSV.")
+@folder_option
+@namespace_option
+def ab(
+    currency: str, since_ns: int, until_ns: int, is_json: bool, folder: Path | None, namespace: str | None
+) -> None:  # fmt: skip
+    """The A/B record of a coin's dealer flow: European exposures beside the settlement average's, a row each final second.
+
+    CSV as `greekstream uplift` reads it: NGI, VSS, distance of the flip, hedge pressure of both models, and what they rest on.
+    What is not known is empty.
+
+    Example: greekstream history ab --currency BTC --since 2026-12-01 --until 2027-02-01 > ab.csv
+    """
+    settings = _settings(folder=folder, namespace=namespace)
+    from streams.history import questions
+
+    writer: csv.DictWriter[str] | None = None
+    with _answers():
+        try:
+            for row in questions.ab_rows(questions.History(settings.place), currency, since_ns, until_ns):
+                if is_json:
+                    click.echo(json.dumps(row))
+                    continue
+                if writer is None:
+                    writer = csv.DictWriter(click.get_text_stream("stdout"), list(row), lineterminator="\n")
+                    writer.writeheader()
+                writer.writerow(row)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
 
 
 @command.command("vols")

@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from streams.flow.ab import FIELDS, ab_row
 from streams.history import asof, volatility
 from streams.history.store import StoreError, files, span_of
 from streams.history.tables import TABLES, Table, arrow_schema
 from streams.history.volatility import NS_PER_S, SECONDS_PER_YEAR, Premium, Realised
 
 DAY_NS = 86_400 * NS_PER_S
-GREEKS = TABLES["greeks"]
+GREEKS, FLOW = TABLES["greeks"], TABLES["flow"]
+A_BATCH = 1_000
 VOLS = ("instrument_name", "kind", "price_index", "expiry_ns", "strike", "option_type", "status", "ts_event_ns", "epoch", "source_offset",
         "result_seq", "forward", "tau_years", "sigma", "delta", "dvol")  # fmt: skip
 
@@ -86,6 +88,21 @@ def newest(
     """The newest row of each thing of a table at a moment: dealer flow of a currency, an audit or the last trade of an instrument."""
     rows = load(history, table, time_ns - round(max_age_s * NS_PER_S), time_ns + 1, currency=currency)
     return asof.newest_at(rows, table.things, time_ns, max_age_s)
+
+
+def ab_rows(history: History, currency: str, begin_ns: int, end_ns: int) -> Iterator[dict[str, Any]]:
+    """The A/B record (``ab_row``): a row of each final second of dealer flow with begin <= ts_event_ns < end, times rising.
+
+    Errors: StoreError where there is no such table; ValueError where a record does not have both models.
+    """
+    for day in sorted(history.files_by_day(FLOW)):
+        begin, end = max(begin_ns, day * DAY_NS), min(end_ns, (day + 1) * DAY_NS)
+        if begin >= end:
+            continue
+        rows = load(history, FLOW, begin, end, columns=(*FIELDS, "epoch", "log_offset"), currency=currency)
+        finals = asof.newest_by(rows.filter(rows["is_final"]), ("ts_event_ns",))
+        for batch in finals.to_batches(max_chunksize=A_BATCH):
+            yield from map(ab_row, batch.to_pylist())
 
 
 def vols(history: History, instrument: str, begin_ns: int, end_ns: int, every_s: float = 60.0) -> pa.Table:
