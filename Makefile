@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'compiling the kernels (once) on two cores, while the broker is fetched'
 	$(BIN)/greekstream broker fetch & fetch=$$!; \
 	$(BIN)/python -c 'import pricers; pricers.warm_up(["implied_vols"])' & implied=$$!; \
-	$(BIN)/python -c 'import pricers; from streams import engine; pricers.warm_up(["values"]); engine.warm_up()' && wait $$implied && wait $$fetch
+	$(BIN)/python -c 'import pricers; from pricers import scenarios; from streams import engine; pricers.warm_up(["values"]); engine.warm_up(); scenarios.warm_up()' && wait $$implied && wait $$fetch
 	touch $(STAMP)
 
 demo: setup  ## broker, simulated venue, ingest, workers, live chain; Ctrl-C ends all of it
