@@ -111,7 +111,7 @@ def table(currency: str, average: Series, venue: Series) -> Iterable[str]:
         ours, european = exposure(flow, AVERAGE), exposure(flow, GreeksSource.EUROPEAN)
         cells = []
         for series in (average, venue):
-            near = max((one for one in series.expiring if one <= at), default=None)
+            near = max((one for one in series.expiring if one <= at < 0), default=None)
             cells.append(None if near is None or near < at - 0.2 else series.expiring[near])
         own, theirs = cells
         when = datetime.fromtimestamp(flow.ts_event_ns / NS_PER_S, UTC)
