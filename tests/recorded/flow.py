@@ -39,8 +39,8 @@ AVERAGE = GreeksSource.SETTLEMENT_AVERAGE
 class Pair(NamedTuple):
     """NGI of both models, USD per +1 %."""
 
-    average: float
-    other: float
+    average: float | None
+    other: float | None
 
 
 @dataclass
@@ -60,12 +60,17 @@ class Series:
         if isinstance(record, Flow):
             self.flows[at] = record
             return
-        pair = Pair(record.ngi_usd or 0.0, record.twin_ngi_usd or 0.0)
+        pair = Pair(record.ngi_usd, record.twin_ngi_usd)
         if record.expiry_ns == EXPIRY_13_APRIL_NS:
             self.at_strike.setdefault(at, {})[record.strike] = pair
         into = self.expiring if record.expiry_ns == EXPIRY_13_APRIL_NS else self.rest
-        before = into.get(at, Pair(0.0, 0.0))
-        into[at] = Pair(before.average + pair.average, before.other + pair.other)
+        before = into.get(at, Pair(None, None))
+        into[at] = Pair(added(before.average, pair.average), added(before.other, pair.other))
+
+
+def added(one: float | None, other: float | None) -> float | None:
+    """The sum of what is known; null where nothing is."""
+    return other if one is None else one if other is None else one + other
 
 
 def minutes(ts_ns: int) -> float:
@@ -77,8 +82,8 @@ def exposure(flow: Flow, source: str) -> FlowExposure:
     return next(one for one in flow.exposures if one.greeks_source == source and one.numeraire == "usd")
 
 
-def played(part: Part, since_ns: int) -> tuple[dict[str, Series], dict[str, Series], int]:
-    """By currency: settlement average and European each second; the venue's greeks each ten; and how many rows they were made of."""
+def played(part: Part, since_ns: int, every_s: float) -> tuple[dict[str, Series], dict[str, Series], int]:
+    """By currency: settlement average and European; the venue's greeks; and how many rows of greeks they were made of."""
     average, venue = ({currency: Series() for currency in part.currencies} for _ in range(2))
 
     def taker(found: dict[str, Series]) -> Callable[[Flow | FlowStrike], None]:
@@ -88,7 +93,7 @@ def played(part: Part, since_ns: int) -> tuple[dict[str, Series], dict[str, Seri
 
         return take
 
-    settings = FlowSettings(ladder_every_s=600.0, strikes_every_s=EVERY_S)
+    settings = FlowSettings(publish_every_s=every_s, ladder_every_s=600.0, strikes_every_s=EVERY_S)
     theirs = replace(settings, greeks_source=GreeksSource.VENUE, publish_every_s=EVERY_S)
     n_rows = flows(
         part, [Reading(Context(settings), taker(average)), Reading(Context(theirs), taker(venue))]
@@ -106,7 +111,7 @@ def table(currency: str, average: Series, venue: Series) -> Iterable[str]:
         ours, european = exposure(flow, AVERAGE), exposure(flow, GreeksSource.EUROPEAN)
         cells = []
         for series in (average, venue):
-            near = max((one for one in series.expiring if one <= at), default=None)
+            near = max((one for one in series.expiring if one <= at < 0), default=None)
             cells.append(None if near is None or near < at - 0.2 else series.expiring[near])
         own, theirs = cells
         when = datetime.fromtimestamp(flow.ts_event_ns / NS_PER_S, UTC)
@@ -126,7 +131,7 @@ def summary(currency: str, series: Series) -> Iterable[str]:
     """What holds of every second, and every warning with its first and last moment."""
     found = series.flows
     shares = [exposure(flow, AVERAGE).open_interest_share or 0.0 for flow in found.values()]
-    yield f"{currency}: {len(found)} final seconds, {min(found):.2f} to {max(found):.2f} min"
+    yield f"{currency}: {len(found)} final records, {min(found):.2f} to {max(found):.2f} min"
     yield f"{currency}: open interest with greeks {min(shares):.4f} to {max(shares):.4f}"
     models = Counter((flow.side_model, flow.side_coverage, flow.is_cold_start) for flow in found.values())
     yield f"{currency}: side model, coverage, cold start: {models}"
@@ -136,20 +141,21 @@ def summary(currency: str, series: Series) -> Iterable[str]:
             text = " ".join("N" if word.isdigit() else word for word in warning.split())
             seen.setdefault(text, []).append(at)
     for text, times in seen.items():
-        yield f"{currency}: {len(times)} s from {min(times):.2f} to {max(times):.2f} min: {text}"
+        yield f"{currency}: {len(times)} records from {min(times):.2f} to {max(times):.2f} min: {text}"
     for name in ("regime", "scenario"):
         yield f"{currency}: {name} {Counter(getattr(flow, name) for flow in found.values())}"
     near = [at for at in series.at_strike if -16 < at < 0]
     for at in [one for one in near if round(one * 60) % 300 == 0] + near[-1:]:
-        cells = sorted(series.at_strike[at].items(), key=lambda item: -abs(item[1].other))[:3]
+        cells = sorted(series.at_strike[at].items(), key=lambda item: -abs(item[1].other or 0.0))[:3]
         yield f"{currency} {at:.2f} min, largest strikes (ours, European): " + "; ".join(
             f"{strike:g}: {number(pair.average)}, {number(pair.other)}" for strike, pair in cells
         )
 
 
-def thinned(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """One of each ten seconds; millions of USD."""
-    return [(round(at, 3), float(f"{value / 1e6:.4g}")) for at, value in points if round(at * 60) % EVERY_S == 0]
+def thinned(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, float]]:
+    """One of each ten seconds, of those that are known; millions of USD."""
+    found = ((at, value) for at, value in points if value is not None and round(at * 60) % EVERY_S == 0)
+    return [(round(at, 3), float(f"{value / 1e6:.4g}")) for at, value in found]
 
 
 def ticks_of(values: Sequence[float]) -> list[float]:
@@ -172,7 +178,7 @@ def panels(currency: str, average: Series, venue: Series) -> list[Panel]:
     ]  # fmt: skip
 
     def of_all(series: Series, source: str) -> list[tuple[float, float]]:
-        return thinned((at, exposure(flow, source).ngi_usd or 0.0) for at, flow in series.flows.items())
+        return thinned((at, exposure(flow, source).ngi_usd) for at, flow in series.flows.items())
 
     whole = [
         Curve("settlement average", of_all(average, AVERAGE), OURS, 2.2),
@@ -210,6 +216,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.recorded.flow", description=__doc__)
     parser.add_argument("--from", dest="since", default=SINCE)
     parser.add_argument("--until", default=UNTIL)
+    parser.add_argument(
+        "--every", type=float, default=EVERY_S, help="s between two records; 1 as the service does, ten times slower"
+    )
     parser.add_argument("--currencies", default="BTC,ETH")
     parser.add_argument("--svg", type=Path, default=ROOT / "docs" / "flow-2023-04-13.svg")
     arguments = parser.parse_args()
@@ -220,7 +229,7 @@ def main() -> int:
         return 2
     since_ns, until_ns = (nanoseconds(text) for text in (arguments.since, arguments.until))
     part = Part(recording, tuple(arguments.currencies.split(",")), since_ns - LEAD_NS, until_ns)
-    average, venue, n_rows = played(part, since_ns)
+    average, venue, n_rows = played(part, since_ns, arguments.every)
     print(f"{n_rows} rows of greeks")
     found = {currency: (average[currency], swapped(venue[currency])) for currency in part.currencies}
     for currency, pair in found.items():

@@ -6,7 +6,6 @@ that a run is a function of the recording and the settings alone.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,8 +27,9 @@ from streams.simulator import channels, methods, rpc
 from streams.simulator.playback import RecordingSource
 
 NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
-SETTLE_MS = 2_000
-"""Of our own clock after the last frame: ingest asks for the venue's time ten times a second, and believes the second same answer."""
+SETTLE_MS, SILENT_MS, TICK_MS = 2_000, 300, 20
+"""Of our own clock: for connecting, and for a second of silence, in which ingest asks for the venue's time three times and believes
+the first answer at the second; a tick is as long as that of ingest's shell."""
 ENGINE = EngineSettings(engine="closed_form", audit=False)
 
 OnOut = Callable[[core.Out], None]
@@ -57,7 +57,6 @@ class Venue:
         self.source = source
         self.subscribed: dict[str, None] = {}
         self.frames: list[bytes] = []
-        self.on_flush: Callable[[], None] = lambda: None
 
     @property
     def n_ticker_followers(self) -> int:
@@ -70,7 +69,7 @@ class Venue:
         self.frames.append(rpc.notification_frame(channel, data))
 
     async def flush(self) -> None:
-        self.on_flush()
+        """Frames are read as they are published."""
 
     def answer(self, frame: str) -> None:
         """Answer a request, behind what was published before it."""
@@ -105,7 +104,6 @@ class Ingest:
             1, core.CoreSettings(currencies=part.currencies, clock="venue"), None,
             lambda item, now_ns: session_channels.passes(settings, item.instrument_name, now_ns),
         )  # fmt: skip
-        venue.on_flush = self.read
 
     def connect(self) -> None:
         """Until every channel is confirmed."""
@@ -114,9 +112,9 @@ class Ingest:
 
     def wait(self, ms: int) -> None:
         """Our clock goes on in silence."""
-        for _ in range(ms):
+        for _ in range(0, ms, TICK_MS):
             self.read()
-            self._now_ns += NS_PER_MS
+            self._now_ns += TICK_MS * NS_PER_MS
             self._take(core.Tick(self._now_ns))
             self._send(self._session.tick(self._now_ns))
 
@@ -156,6 +154,20 @@ class Ingest:
                 raise AssertionError(f"a recording without trades has no holes to ask for: {outcome}")
 
 
+def with_silence(frames: Iterable[Frame], until_ns: int) -> Iterator[Frame]:
+    """The frames, and in every silence a frame a second that says nothing: so time passes in the recording's holes as it did."""
+    last_ns = until_ns
+    for frame in frames:
+        yield from _seconds(last_ns, frame.recv_ns)
+        last_ns = frame.recv_ns
+        yield frame
+    yield from _seconds(last_ns, until_ns)
+
+
+def _seconds(after_ns: int, before_ns: int) -> Iterator[Frame]:
+    return (Frame(ns, "out", "") for ns in range(after_ns + NS_PER_S, before_ns, NS_PER_S))
+
+
 def play(part: Part, on_out: OnOut) -> None:
     """Ingest's log of a part of the recording, record by record."""
 
@@ -165,8 +177,11 @@ def play(part: Part, on_out: OnOut) -> None:
     venue = Venue(RecordingSource(reader, speed=None, is_waiting=False, end_ns=part.until_ns))
     ingest = Ingest(part, venue, on_out)
     ingest.connect()
-    asyncio.run(venue.source.run(venue))
-    ingest.wait(SETTLE_MS)
+    for frame in with_silence(reader(), part.until_ns):
+        venue.source.play(frame, venue)
+        ingest.read()
+        if frame.direction == "out":
+            ingest.wait(SILENT_MS)
     ingest.stop()
 
 

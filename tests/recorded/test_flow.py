@@ -1,4 +1,4 @@
-"""Dealer flow of the last minutes of a recorded expiry: 13 April 2023, BTC, two expiries, read in place (H7, J1, J9, J10, K4)."""
+"""Dealer flow of the last minutes of a recorded expiry: 13 April 2023, BTC, three expiries, read in place (H7, J1, J9, J10, K4)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.recorded.flow import exposure
 from tests.recorded.in_process import NS_PER_S, Part, Reading, flows
 from tests.recorded.run import EXPIRY_13_APRIL_NS as EXPIRY_NS
 
-FROM_NS, UNTIL_NS = EXPIRY_NS - 300 * NS_PER_S, EXPIRY_NS + 30 * NS_PER_S
-LEAD_NS = 300 * NS_PER_S
-"""One sweep of the recording, so that the chain is whole."""
+FROM_NS, UNTIL_NS = EXPIRY_NS - 180 * NS_PER_S, EXPIRY_NS + 5 * NS_PER_S
+LEAD_NS = 125 * NS_PER_S
+"""Over the last sweep of the recording, so that the chain is whole."""
 AVERAGE, EUROPEAN = GreeksSource.SETTLEMENT_AVERAGE, GreeksSource.EUROPEAN
 
 
 class Recorded:
-    """Records of the last five minutes and the half minute after."""
+    """Records of the last three minutes and a few seconds after."""
 
     def __init__(self, recording: Path) -> None:
         self.flows: dict[int, Flow] = {}
         self.strikes: dict[int, list[FlowStrike]] = {}
-        part = Part(recording, ("BTC",), FROM_NS - LEAD_NS, UNTIL_NS, ("13APR23", "14APR23"))
-        settings = FlowSettings(ladder_every_s=600.0, strikes_every_s=1.0)
+        part = Part(recording, ("BTC",), FROM_NS - LEAD_NS, UNTIL_NS, ("13APR23", "28APR23", "30JUN23"))
+        settings = FlowSettings(profile_step_ratio=0.02, ladder_every_s=600.0, strikes_every_s=1.0)
         self.n_rows = flows(part, [Reading(Context(settings), self.take)])
 
     def take(self, record: Flow | FlowStrike) -> None:
@@ -93,18 +93,19 @@ def test_j2_the_strikes_sum_to_the_total_each_second(recorded: Recorded) -> None
 def test_h7_the_averages_gamma_of_the_expiring_series_vanishes_and_the_european_one_does_not(
     recorded: Recorded,
 ) -> None:
-    begin, end = (recorded.expiring_ngi(at_s) for at_s in (300, 1))
-    assert abs(end[0]) < 1e-3 * abs(begin[0])
-    assert abs(end[1]) > 0.1 * abs(begin[1])
-    assert abs(end[1]) > 1e3 * abs(end[0])
+    begin, late, end = (recorded.expiring_ngi(at_s) for at_s in (180, 10, 1))
+    # Far from its strikes the average's gamma is the inverse payoff's, and falls with the fixings left: 45, 2 and 1 of them.
+    assert abs(end[0]) <= 2 / 45 * abs(begin[0])
+    assert abs(late[1]) > 10 * abs(begin[1]), "the European one grows to the end"
+    assert all(abs(european) > 100 * abs(average) for average, european in (late, end))
 
 
-def test_j9_levels_stand_still_in_the_last_five_minutes_and_a_warning_says_so(recorded: Recorded) -> None:
+def test_j9_levels_stand_still_before_the_expiry_and_a_warning_says_so(recorded: Recorded) -> None:
     frozen = [flow for at, flow in recorded.flows.items() if FROM_NS < at < EXPIRY_NS]
     assert all(flow.is_frozen for flow in frozen)
     assert len({tuple((wall.kind, wall.strike, wall.amount) for wall in flow.walls) for flow in frozen}) == 1
     assert len({exposure(flow, AVERAGE).ngi_usd for flow in frozen}) > 10, "the exposures go on"
     after = recorded.flows[max(recorded.flows)]
-    assert not after.is_frozen and after.next_expiry_ns == EXPIRY_NS + 86_400 * NS_PER_S
+    assert not after.is_frozen and after.next_expiry_ns == EXPIRY_NS + 15 * 86_400 * NS_PER_S
     assert after.n_options < frozen[-1].n_options
     assert all(cell.expiry_ns > EXPIRY_NS for cell in recorded.strikes[EXPIRY_NS])
