@@ -164,7 +164,7 @@ def test_one_fixing_in_all_is_european(seconds: float, sigma: float, away: float
     }
     average = value_options(**single, n_fixings=1, payoff=payoff, engine="closed_form")
     european = value_options(**single, n_fixings=1, payoff=payoff, engine="european")
-    assert abs(average.price_usd - european.price_usd) <= 1e-12 * 1e5
+    assert abs(average.price_usd - european.price_usd) <= 1e-12 * max(1e5, strike)  # a put is worth up to its strike
     for name in ("delta", "gamma", "vega", "vanna"):
         ours, black = float(getattr(average, name)), float(getattr(european, name))
         at_the_money = value_options(**{**single, "strike": 1e5}, n_fixings=1, engine="european")
