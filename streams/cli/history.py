@@ -24,6 +24,15 @@ namespace_option = click.option(
 )
 json_option = click.option("--json", "is_json", is_flag=True, help="JSON, one object a line, instead of a table.")
 at_option = click.option("--at", "at_ns", type=Moment(), required=True, help="ISO 8601, UTC where it says no zone.")
+since_option = click.option(
+    "--since", "since_ns", type=Moment(), required=True, help="ISO 8601, UTC where it says no zone."
+)
+until_option = click.option("--until", "until_ns", type=Moment(), required=True, help="Exclusive.")
+one_coin_option = click.option("--currency", default="", metavar="BTC", help="Of this coin only.")
+max_age_option = click.option(
+    "--max-age", "max_age_s", type=float, default=65.0, show_default=True,
+    help="Rows older than this at the moment are none; s.",
+)  # fmt: skip
 NS_PER_S = 1_000_000_000
 
 
@@ -144,15 +153,8 @@ def command(
 
 @command.command("chain")
 @at_option
-@click.option("--currency", default="", metavar="BTC", help="Of this coin only.")
-@click.option(
-    "--max-age",
-    "max_age_s",
-    type=float,
-    default=65.0,
-    show_default=True,
-    help="Rows older than this at the moment are none; s.",
-)
+@one_coin_option
+@max_age_option
 @folder_option
 @namespace_option
 @json_option
@@ -178,15 +180,8 @@ def chain(
 @command.command("asof")
 @click.argument("table")
 @at_option
-@click.option("--currency", default="", metavar="BTC", help="Of this coin only.")
-@click.option(
-    "--max-age",
-    "max_age_s",
-    type=float,
-    default=65.0,
-    show_default=True,
-    help="Rows older than this at the moment are none; s.",
-)
+@one_coin_option
+@max_age_option
 @folder_option
 @namespace_option
 def as_of(
@@ -213,8 +208,8 @@ def as_of(
 
 @command.command("ab")
 @click.option("--currency", required=True, metavar="BTC", help="The coin.")
-@click.option("--since", "since_ns", type=Moment(), required=True, help="ISO 8601, UTC where it says no zone.")
-@click.option("--until", "until_ns", type=Moment(), required=True, help="Exclusive.")
+@since_option
+@until_option
 @click.option("--json", "is_json", is_flag=True, help="JSON, one object a line, instead of CSV.")
 @folder_option
 @namespace_option
@@ -248,8 +243,8 @@ def ab(
 
 @command.command("vols")
 @click.argument("instrument")
-@click.option("--since", "since_ns", type=Moment(), required=True, help="ISO 8601, UTC where it says no zone.")
-@click.option("--until", "until_ns", type=Moment(), required=True, help="Exclusive.")
+@since_option
+@until_option
 @click.option(
     "--every", "every_s", type=float, default=60.0, show_default=True, help="Interval, s: its last row is shown."
 )
