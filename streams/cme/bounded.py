@@ -6,11 +6,14 @@ small pieces, and what comes out is counted against the limits before it is used
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
 
 import zstandard
 
-from streams.cme.refused import Limits
+from streams.cme.refused import Limits, Refused
+
+Row = TypeVar("Row")
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 PIECE = 1 << 16
@@ -127,3 +130,24 @@ class Source:
             if self._frame.eof:
                 self._frame = None
         return found
+
+
+def rows(
+    source: bytes | BinaryIO,
+    name: str,
+    limits: Limits,
+    check_header: Callable[[Source], None],
+    row: Callable[[bytes, bool, str, int], Row],
+) -> Iterator[Row | Refused]:
+    """One thing for every line after the header; where no more can be taken, a last ``Refused`` that says why."""
+    position = 0
+    try:
+        stream = Source(source, limits)
+        check_header(stream)
+        while (found := stream.line()) is not None:
+            position += 1
+            if position > limits.max_rows:
+                raise Unreadable("too-large", f"more than {limits.max_rows} lines")
+            yield row(*found, name, position)
+    except Unreadable as error:
+        yield Refused(name, position + 1 if position else 0, error.reason, error.detail)

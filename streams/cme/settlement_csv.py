@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import BinaryIO, NamedTuple
 
-from streams.cme.bounded import Source, Unreadable
+from streams.cme.bounded import Source, Unreadable, rows
 from streams.cme.refused import LIMITS, Ignored, Limits, Refused, shortened
 
 COLUMNS = (
@@ -79,17 +79,7 @@ def settlement_rows(source: bytes | BinaryIO, name: str, limits: Limits = LIMITS
     source : bytes, or a binary file open for reading; zstd is recognised.
     name : what ``Refused`` calls it.
     """
-    position = 0
-    try:
-        stream = Source(source, limits)
-        _check_header(stream)
-        while (found := stream.line()) is not None:
-            position += 1
-            if position > limits.max_rows:
-                raise Unreadable("too-large", f"more than {limits.max_rows} lines")
-            yield _row(*found, name, position)
-    except Unreadable as error:
-        yield Refused(name, position + 1 if position else 0, error.reason, error.detail)
+    return rows(source, name, limits, _check_header, _row)
 
 
 def _check_header(stream: Source) -> None:

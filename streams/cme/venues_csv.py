@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import BinaryIO, NamedTuple
 
-from streams.cme.bounded import Source, Unreadable
+from streams.cme.bounded import Source, Unreadable, rows
 from streams.cme.refused import LIMITS, Limits, Refused, shortened
 
 HEADER = b"day,currency,venue,open_interest_coin"
@@ -32,19 +32,13 @@ class VenueInterest(NamedTuple):
 
 def venue_rows(source: bytes | BinaryIO, name: str, limits: Limits = LIMITS) -> Iterator[VenueInterest | Refused]:
     """One thing for every line after the header."""
-    position = 0
-    try:
-        stream = Source(source, limits)
-        head = stream.line()
-        if head is None or head[0].removeprefix(b"\xef\xbb\xbf").strip() != HEADER:
-            raise Unreadable("header", f"want {HEADER.decode()}")
-        while (found := stream.line()) is not None:
-            position += 1
-            if position > limits.max_rows:
-                raise Unreadable("too-large", f"more than {limits.max_rows} lines")
-            yield _row(*found, name, position)
-    except Unreadable as error:
-        yield Refused(name, position + 1 if position else 0, error.reason, error.detail)
+    return rows(source, name, limits, _check_header, _row)
+
+
+def _check_header(stream: Source) -> None:
+    head = stream.line()
+    if head is None or head[0].removeprefix(b"\xef\xbb\xbf").strip() != HEADER:
+        raise Unreadable("header", f"want {HEADER.decode()}")
 
 
 def _row(line: bytes, is_whole: bool, name: str, position: int) -> VenueInterest | Refused:
