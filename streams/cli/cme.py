@@ -60,7 +60,8 @@ def command(
     prepare_numba(settings_module.state_dir())
     from streams.cme.quotes import MarkSettings
     from streams.cme_service import figures, run
-    from streams.cme_service.publish import Publisher, PublishError
+    from streams.cme_service.output import PublishError
+    from streams.cme_service.publish import Publisher
     from streams.cme_service.settings import CmeSettings
     from streams.settings_catalogue import at_start
 

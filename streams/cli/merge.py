@@ -40,7 +40,7 @@ def command(paths: tuple[str, ...], from_start: bool, until_end: bool, namespace
     from streams.cme.share import ShareSettings
     from streams.cme_service import figures
     from streams.cme_service.merging import Merging
-    from streams.cme_service.publish import PublishError
+    from streams.cme_service.output import PublishError
     from streams.cme_service.settings import MergeSettings
     from streams.settings_catalogue import at_start
 

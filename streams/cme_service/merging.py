@@ -33,16 +33,15 @@ from streams.cme.share import ShareSettings
 from streams.cme_service import figures
 from streams.cme_service.files import Stamp, found
 from streams.cme_service.open_interest import read_share
-from streams.cme_service.publish import DELIVERY_S, PublishError
+from streams.cme_service.output import PARTITION, Output, newest_progress
 from streams.cme_service.settings import MergeSettings
 from streams.metrics import Page
 from streams.settings import settings_hash
-from streams.worker.delivery import why_not_delivered
-from streams.worker.log_reader import PASSING, LogReader
+from streams.worker.log_reader import PASSING
 
 NS_PER_MS = 1_000_000
 DAY_NS = 86_400_000_000_000
-PARTITION, EPOCH, STATE_FORMAT = 0, 1, 1
+EPOCH, STATE_FORMAT = 1, 1
 BATCH = 200
 """Records taken between two looks at which topic is ahead: fewer than half of what the fold keeps."""
 DEADLETTER_BYTES = 64 * 1024
@@ -98,8 +97,7 @@ class Merging:
         self._group = topics.group_name(namespace, "merge")
         self._ids = {name: kafka.topic_id(bootstrap, name) for name in (self.flow, self.strikes)}
         self._resolve = kafka.resolver(bootstrap, namespace)
-        self._producer = kafka.producer(bootstrap)
-        self._failures: list[str] = []
+        self._output = Output(bootstrap)
         self._terms = Terms(
             round(settings.marks_max_age_days * DAY_NS), settings_hash(_Decides(settings.marks_max_age_days))
         )  # fmt: skip
@@ -139,14 +137,8 @@ class Merging:
 
     def _progress(self) -> Checkpoint | None:
         """The newest progress that is of these very topics."""
-        reader = LogReader(self._bootstrap)
-        try:
-            kept = reader.checkpoints(self._checkpoints, PARTITION, f"{self._group}/".encode())
-        finally:
-            reader.close()
-        newest = max(kept, key=lambda one: one.kafka_offset, default=None)
-        record = None if newest is None else schemas.decode(newest.value)
-        if not isinstance(record, Checkpoint) or record.state_format != STATE_FORMAT:
+        record = newest_progress(self._bootstrap, self._checkpoints, self._group)
+        if record is None or record.state_format != STATE_FORMAT:
             return None
         return record if json.loads(record.state)["log_ids"] == self._ids else None
 
@@ -246,7 +238,7 @@ class Merging:
                 ("calc_wall_ns", str(time.time_ns()).encode()), ("host", self._host.encode()),
             ]  # fmt: skip
             value = schemas.encode(record, self._wire.framing)
-            self._produce(self.merged, record.currency.encode(), value, record.ts_event_ns // NS_PER_MS, headers)
+            self._output.produce(self.merged, record.currency.encode(), value, record.ts_event_ns // NS_PER_MS, headers)
             self.n_records += 1
 
     def _bury(self, message: Any, error: DecodeError) -> None:
@@ -254,33 +246,15 @@ class Merging:
         record = DeadLetter(
             message.topic(), message.partition(), message.offset(), error.reason, str(error)[:500], payload
         )  # fmt: skip
-        self._produce(self._deadletter, b"", schemas.encode(record, self._wire.framing), message.timestamp()[1], [])
-
-    def _produce(
-        self, topic: str, key: bytes, value: bytes, ts_ms: int, headers: list[tuple[str, str | bytes | None]]
-    ) -> None:
-        self._producer.produce(
-            topic, value, key, PARTITION, on_delivery=self._landed, timestamp=max(0, ts_ms), headers=headers
-        )  # fmt: skip
-        self._producer.poll(0)
-
-    def _landed(self, error: Any, message: Any) -> None:
-        problem = why_not_delivered(error, message)
-        if problem:
-            self._failures.append(problem)
-
-    def _confirmed(self) -> None:
-        n_left = self._producer.flush(DELIVERY_S)
-        if n_left or self._failures:
-            raise PublishError(
-                f"{self.merged}: {n_left} records not confirmed; {'; '.join(sorted(set(self._failures))[:3])}"
-            )
+        self._output.produce(
+            self._deadletter, b"", schemas.encode(record, self._wire.framing), message.timestamp()[1], []
+        )
 
     def _record_progress(self, *, is_last: bool) -> None:
         """Results confirmed, then the progress, then that confirmed: a crash in between repeats, and loses nothing."""
         if not self._is_new or (not is_last and time.monotonic() < self._checkpoint_due_s):
             return
-        self._confirmed()
+        self._output.confirm(self.merged)
         flow, strikes = first_needed(self.state, self._next[self.flow], self._next[self.strikes])
         offsets = {f"{self.flow}/{PARTITION}": flow, f"{self.strikes}/{PARTITION}": strikes}
         state = json.dumps({"said_ns": self.state.said_ns, "log_ids": self._ids}).encode()
@@ -290,8 +264,8 @@ class Merging:
             self._terms.settings_hash, "", "", STATE_FORMAT, state,
         )  # fmt: skip
         key = f"{self._group}/{EPOCH}".encode()
-        self._produce(self._checkpoints, key, schemas.encode(record), said_ns // NS_PER_MS, [])
-        self._confirmed()
+        self._output.produce(self._checkpoints, key, schemas.encode(record), said_ns // NS_PER_MS, [])
+        self._output.confirm(self._checkpoints)
         self._is_new, self._checkpoint_due_s = False, time.monotonic() + self.settings.checkpoint_s
 
     def _put(self) -> None:

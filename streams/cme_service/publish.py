@@ -10,29 +10,18 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import schemas
 from schemas import Checkpoint, CmeMark
 from streams import kafka, registry, topics
-from streams.worker.delivery import why_not_delivered
-from streams.worker.log_reader import LogReader
-from streams.worker.pricing import cpu_features
+from streams.cme_service.output import PARTITION, Output, newest_progress
+from streams.worker.pricing import cpu_features, sources_hash
 
 NS_PER_MS = 1_000_000
-PARTITION, EPOCH, STATE_FORMAT = 0, 1, 1
-DELIVERY_S = 130.0
-QUEUE_HIGH = 50_000
-_ROOT = Path(__file__).resolve().parents[2]
+EPOCH, STATE_FORMAT = 1, 1
 _SOURCES = ("schemas", "pricers", "streams/cme")
 _LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "databento-dbn", "exchange_calendars")
-
-
-class PublishError(RuntimeError):
-    """Kafka did not confirm a batch; the message says what it said.  Nothing is recorded: run it again."""
 
 
 class Name(NamedTuple):
@@ -52,15 +41,9 @@ class Name(NamedTuple):
         return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
 
 
-@cache
 def engine_version() -> str:
     """A hash of all that may change a byte of a mark: sources, schemas and libraries."""
-    digest = hashlib.sha256(" ".join(f"{name}={version(name)}" for name in _LIBRARIES).encode())
-    for room in _SOURCES:
-        for path in sorted((_ROOT / room).rglob("*")):
-            if path.suffix in (".py", ".avsc"):
-                digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return f"cme-{digest.hexdigest()[:10]}"
+    return f"cme-{sources_hash(_SOURCES, _LIBRARIES)}"
 
 
 def name_of(
@@ -86,19 +69,12 @@ class Publisher:
         self._group = topics.group_name(namespace, "cme")
         self._log_id = kafka.topic_id(bootstrap, self.topic)
         self.bootstrap, self._host = bootstrap, host
-        self._producer = kafka.producer(bootstrap)
-        self._failures: list[str] = []
+        self._output = Output(bootstrap)
 
     def published(self) -> str:
         """The batch that the progress says was published last into this very topic; empty if none was."""
-        reader = LogReader(self.bootstrap)
-        try:
-            kept = reader.checkpoints(self._checkpoints, PARTITION, f"{self._group}/".encode())
-        finally:
-            reader.close()
-        newest = max(kept, key=lambda one: one.kafka_offset, default=None)
-        record = None if newest is None else schemas.decode(newest.value)
-        if not isinstance(record, Checkpoint) or record.log_id != self._log_id:
+        record = newest_progress(self.bootstrap, self._checkpoints, self._group)
+        if record is None or record.log_id != self._log_id:
             return ""
         return str(json.loads(record.state).get("batch", ""))
 
@@ -115,10 +91,12 @@ class Publisher:
         for i, mark in enumerate(marks):
             value = schemas.encode(mark, self.wire.framing)
             headers = [*fixed, ("source_offset", b"0"), ("result_seq", str(i).encode())]
-            self._produce(self.topic, mark.product.encode(), value, ts_ms, headers)
-        self._confirmed(self.topic)
-        self._produce(self._checkpoints, f"{self._group}/{EPOCH}".encode(), self._progress(name, len(marks)), ts_ms, [])
-        self._confirmed(self._checkpoints)
+            self._output.produce(self.topic, mark.product.encode(), value, ts_ms, headers)
+        self._output.confirm(self.topic)
+        self._output.produce(
+            self._checkpoints, f"{self._group}/{EPOCH}".encode(), self._progress(name, len(marks)), ts_ms, []
+        )
+        self._output.confirm(self._checkpoints)
 
     def _progress(self, name: Name, n_marks: int) -> bytes:
         state = json.dumps(
@@ -132,25 +110,3 @@ class Publisher:
                 state=state.encode(),
             )
         )  # fmt: skip
-
-    def _produce(
-        self, topic: str, key: bytes, value: bytes, ts_ms: int, headers: list[tuple[str, str | bytes | None]]
-    ) -> None:
-        while len(self._producer) > QUEUE_HIGH:
-            self._producer.poll(0.05)
-        self._producer.produce(
-            topic, value, key, PARTITION, on_delivery=self._landed, timestamp=ts_ms, headers=headers
-        )  # fmt: skip
-        self._producer.poll(0)
-
-    def _landed(self, error: Any, message: Any) -> None:
-        problem = why_not_delivered(error, message)
-        if problem:
-            self._failures.append(problem)
-
-    def _confirmed(self, topic: str) -> None:
-        n_left = self._producer.flush(DELIVERY_S)
-        failures, self._failures = self._failures, []
-        if n_left or failures:
-            said = "; ".join(sorted(set(failures))[:3]) or f"{n_left} records without an answer"
-            raise PublishError(f"{topic} did not confirm: {said}")

@@ -41,17 +41,22 @@ _LIBRARIES = ("numba", "llvmlite", "numpy", "scipy")
 
 
 @cache
-def engine_version(sources: tuple[str, ...] = SOURCES) -> str:
-    """The engine's own version and a hash of all that may change a byte of a result: ``sources``, schemas and compilers.
-
-    So that the promise "same version, same bytes" holds by itself, also between two states of a working tree.
-    """
-    digest = hashlib.sha256(" ".join(f"{name}={version(name)}" for name in _LIBRARIES).encode())
+def sources_hash(sources: tuple[str, ...], libraries: tuple[str, ...]) -> str:
+    """Ten hex digits of all that may change a byte of a result: ``sources`` (rooms of this project), compilers, libraries."""
+    digest = hashlib.sha256(" ".join(f"{name}={version(name)}" for name in libraries).encode())
     for room in sources:
         for path in sorted((_ROOT / room).rglob("*")):
             if path.suffix in (".py", ".avsc"):
                 digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return f"{engine.ENGINE_VERSION}-{digest.hexdigest()[:10]}"
+    return digest.hexdigest()[:10]
+
+
+def engine_version(sources: tuple[str, ...] = SOURCES) -> str:
+    """The engine's own version and the hash of what makes its results.
+
+    So that the promise "same version, same bytes" holds by itself, also between two states of a working tree.
+    """
+    return f"{engine.ENGINE_VERSION}-{sources_hash(sources, _LIBRARIES)}"
 
 
 @cache
