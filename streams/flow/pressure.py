@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricers import scenarios
-from streams.flow.book import HOURS_PER_YEAR, Array, Book
+from streams.flow.book import Array, Book
 from streams.flow.exposures import DAYS_PER_YEAR, Exposures, Metric
 from streams.flow.repricing import repriced
 from streams.flow.settings import FlowSettings
@@ -224,8 +224,3 @@ def _realised(
     time = None if decay is None else -decay
     parts = [part for part in (spot, vol, time) if part is not None]
     return Realised(minutes, move, sum(parts) if spot is not None else None, spot, vol, time)
-
-
-def hours_left(book: Book) -> float | None:
-    """To the next expiry; None for an empty book."""
-    return float(book.tau_years.min()) * HOURS_PER_YEAR if book.tau_years.size else None
