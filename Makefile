@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[broker,registry,dev]'
 	@echo 'compiling the kernels (once) on two cores, while the broker is fetched'
-	$(BIN)/greekstream broker fetch & fetch=$$!; \
+	@$(BIN)/greekstream broker fetch & fetch=$$!; \
 	$(BIN)/python -c 'import pricers; pricers.warm_up(["implied_vols"])' & implied=$$!; \
 	$(BIN)/python -c 'import pricers; from pricers import scenarios; from streams import engine; pricers.warm_up(["values"]); engine.warm_up(); scenarios.warm_up()' && wait $$implied && wait $$fetch
 	touch $(STAMP)
