@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EXTRAS := broker,registry,dev
+QUIETLY := --quiet --disable-pip-version-check --no-compile
 # Our matrices are small: OpenBLAS's threads for them only spin (as the console script says too).
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -13,7 +15,10 @@ setup: $(STAMP)  ## virtual environment, packages, and the broker's jars
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekstream needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[broker,registry,dev]'
+	@echo 'installing the packages'
+	@$(BIN)/pip install $(QUIETLY) -c constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL)) -c constraints.txt -e '.[$(EXTRAS)]' || \
+	{ echo 'uv could not; once more with pip, which takes longer and reads pip.conf'; $(BIN)/pip install $(QUIETLY) -c constraints.txt -e '.[$(EXTRAS)]'; }
 	@echo 'compiling the kernels (once) on two cores, while the broker is fetched'
 	@$(BIN)/greekstream broker fetch & fetch=$$!; \
 	$(BIN)/python -c 'import pricers; pricers.warm_up(["implied_vols"])' & implied=$$!; \

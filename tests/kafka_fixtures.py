@@ -1,13 +1,15 @@
 """A real Apache Kafka for tests: one broker a session, one namespace a test.
 
-``KAFKA_BOOTSTRAP`` names another Kafka to use.  Without it a local one is started on free ports, its data under pytest's
-temporary folder, its jars from the project's state folder; it ends with the session, and with the process if that is
-killed.  ``REQUIRE_BROKER=1`` makes a missing broker a failure instead of a skip.
+``KAFKA_BOOTSTRAP`` names another Kafka to use; ``GREEKSTREAM_TEST_KAFKA`` too, for the tests alone: the commands that they run
+do not see it (``tests.suite`` starts one broker for all of its groups and names it so).  Without either a local one is started
+on free ports, its data under pytest's temporary folder, its jars from the project's state folder; it ends with the session,
+and with the process if that is killed.  ``REQUIRE_BROKER=1`` makes a missing broker a failure instead of a skip.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +24,8 @@ from streams.broker_java import JavaMissing
 
 T = TypeVar("T")
 
+SHARED_KAFKA = "GREEKSTREAM_TEST_KAFKA"
+"""Environment variable with the address of a Kafka that several sessions of tests share."""
 PATIENCE_S = 90.0
 """For what must come some time: three groups of tests and their processes share two cores, on which a worker that starts in 3 s may
 take 20.  A test that passes does not wait for it."""
@@ -32,10 +36,10 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the session's Kafka."""
     from tests.conftest import skip_or_fail
 
-    given = settings.kafka_bootstrap()
-    if given is not None:
+    given = os.environ.get(SHARED_KAFKA) or settings.kafka_bootstrap()
+    if given:
         if not kafka.is_reachable(given, 10.0):
-            skip_or_fail(f"KAFKA_BOOTSTRAP={given} does not answer", "REQUIRE_BROKER")
+            skip_or_fail(f"the Kafka given, {given}, does not answer", "REQUIRE_BROKER")
         yield given
         return
     broker = LocalBroker(
