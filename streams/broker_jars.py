@@ -85,7 +85,6 @@ def fetch(jars_dir: Path, say: Callable[[str], None] = _say_nothing) -> Path:
         if not is_complete(jars_dir):
             say(f"fetching Apache Kafka {KAFKA_VERSION} (about 46 jars, 41 MB, once) from Maven Central ...")
             _download(jars_dir)
-            say(f"Apache Kafka {KAFKA_VERSION} is in {folder(jars_dir)}")
     return folder(jars_dir)
 
 
