@@ -16,18 +16,14 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from streams import settings
-from streams.broker import BrokerError, LocalBroker
-from streams.broker_jars import JarsMissing
-from streams.broker_java import JavaMissing
-from tests.kafka_fixtures import SHARED_KAFKA
+from tests.kafka_fixtures import NO_BROKER, SHARED_KAFKA, own_broker
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".state" / "suite"
@@ -101,17 +97,12 @@ def one_kafka() -> Iterator[None]:
     if settings.kafka_bootstrap() is not None or os.environ.get(SHARED_KAFKA):
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="greekstream-suite-") as folder:
-        broker = LocalBroker(Path(folder), jars_dir=settings.state_dir() / "jars", dies_with_parent=True)
+    with ExitStack() as stack:
         try:
-            os.environ[SHARED_KAFKA] = broker.start()
-        except (BrokerError, JarsMissing, JavaMissing) as error:
+            os.environ[SHARED_KAFKA] = stack.enter_context(own_broker())
+        except NO_BROKER as error:
             print(f"no broker for the tests to share: {error}", flush=True)
-        try:
-            yield
-        finally:
-            os.environ.pop(SHARED_KAFKA, None)
-            broker.stop()
+        yield
 
 
 def run(arguments: Sequence[str]) -> int:
