@@ -15,9 +15,11 @@ WINDOW_START_S = 1_800
 """Seconds from START_NS (07:00) to 07:30 of 12 April, where the expiring series' window opens."""
 OPTIONS = (
     "BTC-12APR23-30000-C", "BTC-12APR23-30500-P", "BTC-12APR23-24000-C", "BTC-13APR23-30000-C", "BTC-13APR23-31000-P",
-    "BTC-28APR23-20000-C", "BTC-28APR23-45000-P", "BTC_USDC-13APR23-30000-C", "BTC_USDC-12APR23-29000-P",
+    "BTC-28APR23-20000-C", "BTC-28APR23-45000-P", "BTC_USDC-13APR23-30000-C", "BTC_USDC-12APR23-29950-P",
 )  # fmt: skip
 FUTURES = ("BTC-PERPETUAL", "BTC-28APR23", "BTC-12APR23")
+LATE, LATE_S = "BTC-28APR23-20000-C", 5.0
+"""An option in the money whose quotes are below intrinsic for so long: no volatility is known, an older one neither."""
 
 
 def _premium(name: str, forward: float, sigma: float, at: float) -> float:
@@ -32,6 +34,14 @@ def _premium(name: str, forward: float, sigma: float, at: float) -> float:
     return value if "_" in name else value / forward
 
 
+def _standing(name: str, forward: float, sigma: float, at: float) -> tuple[float, float]:
+    """Bid and ask of a book that nobody touches: at volatilities one per cent to either side, a tick apart at least."""
+    tick = 0.5 if "_" in name else 0.0001
+    low, high = (_premium(name, forward, factor * sigma, at) / tick for factor in (0.99, 1.01))
+    bid = max(1, math.floor(low))
+    return bid * tick, max(bid + 1, math.ceil(high)) * tick
+
+
 class Market:
     """Draws the next records of the log at a moment."""
 
@@ -40,6 +50,7 @@ class Market:
         self.log = Log()
         self.at, self.index, self.sigma = start_s, 30_000.0, 0.6
         self.last_clock = self.began = start_s
+        self.standing = {name: _standing(name, self.index, self.sigma, start_s) for name in OPTIONS}
         self.trade_seq = dict.fromkeys(OPTIONS, 100)
         self.snapshot_id = 0
         self.running: dict[str, list[float]] = {"btc_usd": [], "btc_usdc": []}
@@ -67,9 +78,12 @@ class Market:
             **changes,
         }  # fmt: skip
         kind = draw.random()
-        if kind < 0.4:  # only the mark moves
-            for key in ("bid", "ask"):
-                fields[key] = 0.01
+        is_too_cheap = name == LATE and self.at < self.began + LATE_S
+        if kind < 0.02 or is_too_cheap:
+            # Below intrinsic, or a volatility of thousands of per cent, which takes as long as a hundred others.
+            fields |= {"bid": 0.01, "ask": 0.01, "mark": 0.01, "last": None}
+        elif kind < 0.4:  # only the mark moves
+            fields["bid"], fields["ask"] = self.standing[name]
         elif kind < 0.43:
             fields["bid"], fields["ask"] = fields["ask"], fields["bid"]
         elif kind < 0.46:
@@ -83,10 +97,11 @@ class Market:
 
     def burst(self, name: str) -> None:
         """Marks that move several times within a second, by more than the threshold."""
+        bid, ask = self.standing[name]
         for _ in range(self.draw.randint(2, 4)):
             self.at += 0.05
-            mark = 0.01 * (1 + 0.1 * self.draw.random())
-            self.log.quote(name, self.at, bid=0.01, ask=0.0105, mark=mark, underlying_price=self.index)
+            mark = bid + (ask - bid) * self.draw.random()
+            self.log.quote(name, self.at, bid=bid, ask=ask, mark=mark, underlying_price=self.index)
 
     def trade(self, name: str) -> None:
         draw = self.draw

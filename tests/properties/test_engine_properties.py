@@ -9,7 +9,7 @@ import random
 import typing
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -48,20 +48,29 @@ def fold(log: Log, cuts: Sequence[int], is_restored: bool = False, n_again: int 
     return out, snapshot(state)
 
 
+class Folded(NamedTuple):
+    """A log, and what comes out of it when it is given at once."""
+
+    log: Log
+    results: list[Result]
+    whole: list[tuple[Any, ...]]
+    """The results as bytes."""
+    state: bytes
+
+
 @pytest.fixture(scope="module")
-def logs() -> dict[int, tuple[Log, list[tuple[Any, ...]], bytes]]:
-    """Three logs with what comes out of each when given at once."""
+def logs() -> dict[int, Folded]:
     made = {}
     for seed in (1, 2, 3):
         log = everything(seed, N_RECORDS)
         results, state = fold(log, [])
-        made[seed] = (log, as_bytes(results), state)
+        made[seed] = Folded(log, results, as_bytes(results), state)
     return made
 
 
-def test_the_synthetic_logs_have_everything_in_them(logs: dict[int, Any]) -> None:
+def test_the_synthetic_logs_have_everything_in_them(logs: dict[int, Folded]) -> None:
     """The other tests prove nothing if nothing happens."""
-    results = [result for log, _, _ in logs.values() for result in fold(log, [])[0]]
+    results = [result for one in logs.values() for result in one.results]
     triggers = {row.trigger.name for row in rows(results)}
     assert triggers == {t.name for t in schemas.Trigger} - {"UNKNOWN"}
     statuses = {row.status.name for row in rows(results)}
@@ -76,8 +85,8 @@ def test_the_synthetic_logs_have_everything_in_them(logs: dict[int, Any]) -> Non
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_each_record_alone_gives_what_all_in_one_give(logs: dict[int, Any], seed: int) -> None:
-    log, whole, state = logs[seed]
+def test_each_record_alone_gives_what_all_in_one_give(logs: dict[int, Folded], seed: int) -> None:
+    log, _, whole, state = logs[seed]
     alone, last = fold(log, range(len(log.records)))
     assert as_bytes(alone) == whole
     assert last == state
@@ -86,9 +95,9 @@ def test_each_record_alone_gives_what_all_in_one_give(logs: dict[int, Any], seed
 @settings(max_examples=10, deadline=None)
 @given(seed=st.sampled_from([1, 2, 3]), cuts=st.lists(st.integers(0, N_RECORDS), max_size=60))
 def test_any_cut_into_batches_gives_the_same_bytes_in_the_same_order(
-    logs: dict[int, Any], seed: int, cuts: list[int]
+    logs: dict[int, Folded], seed: int, cuts: list[int]
 ) -> None:
-    log, whole, state = logs[seed]
+    log, _, whole, state = logs[seed]
     results, last = fold(log, [c for c in cuts if c < len(log.records)])
     assert as_bytes(results) == whole
     assert last == state
@@ -108,9 +117,9 @@ def test_restoring_after_each_record_gives_what_all_in_one_give(seed: int) -> No
     seed=st.sampled_from([1, 2, 3]), cuts=st.lists(st.integers(0, N_RECORDS), max_size=200), n_again=st.integers(0, 40)
 )
 def test_restoring_at_every_cut_and_delivering_records_again_changes_nothing(
-    logs: dict[int, Any], seed: int, cuts: list[int], n_again: int
+    logs: dict[int, Folded], seed: int, cuts: list[int], n_again: int
 ) -> None:
-    log, whole, state = logs[seed]
+    log, _, whole, state = logs[seed]
     results, last = fold(log, [c for c in cuts if c < len(log.records)], is_restored=True, n_again=n_again)
     assert as_bytes(results) == whole
     assert last == state
@@ -142,19 +151,17 @@ def test_every_field_of_the_state_comes_back(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_number_on_any_record_is_nan_or_infinite(logs: dict[int, Any], seed: int) -> None:
-    results, _ = fold(logs[seed][0], [])
-    for result in results:
+def test_no_number_on_any_record_is_nan_or_infinite(logs: dict[int, Folded], seed: int) -> None:
+    for result in logs[seed].results:
         for value in result.record or ():
             assert not isinstance(value, float) or math.isfinite(value), result
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_result_seq_numbers_the_results_of_an_offset_without_a_hole(logs: dict[int, Any], seed: int) -> None:
-    results, _ = fold(logs[seed][0], [])
+def test_result_seq_numbers_the_results_of_an_offset_without_a_hole(logs: dict[int, Folded], seed: int) -> None:
     seqs: dict[int, list[int]] = {}
     rows_by_identity = {}
-    for r in results:
+    for r in logs[seed].results:
         if r.topic == "latest" and r.record is not None:  # keeps its row's identity
             assert rows_by_identity[r.source_offset, r.result_seq] == r.record
             continue
@@ -167,10 +174,9 @@ def test_result_seq_numbers_the_results_of_an_offset_without_a_hole(logs: dict[i
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_distinct_trade_gives_exactly_one_row(logs: dict[int, Any], seed: int) -> None:
+def test_every_distinct_trade_gives_exactly_one_row(logs: dict[int, Folded], seed: int) -> None:
     """The synthetic gaps close holes, so that numbers from a hole may be missing: those the oracle leaves out as well."""
-    log, _, _ = logs[seed]
-    results, _ = fold(log, [])
+    log, results, _, _ = logs[seed]
     told = Counter((r.record.instrument_name, r.record.trade_seq) for r in results if isinstance(r.record, TradeGreeks))
     assert told and set(told.values()) == {1}
     given_ = {(r.instrument_name, r.trade_seq) for r in log.records if isinstance(r, schemas.OptionTrade)}
@@ -180,10 +186,9 @@ def test_every_distinct_trade_gives_exactly_one_row(logs: dict[int, Any], seed: 
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_kafka_times_of_results_never_fall(logs: dict[int, Any], seed: int) -> None:
+def test_kafka_times_of_results_never_fall(logs: dict[int, Folded], seed: int) -> None:
     """Log time is a running maximum, whatever the event times say."""
-    results, _ = fold(logs[seed][0], [])
-    times = [r.ts_ns for r in results if r.topic == "greeks"]
+    times = [r.ts_ns for r in logs[seed].results if r.topic == "greeks"]
     assert times == sorted(times)
 
 
