@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pricers._jit import kernel
+from pricers._jit import kernel, merged
 from pricers._normal import density, distribution
 
 Floats = npt.NDArray[np.float64]
@@ -108,6 +108,14 @@ def work(n_nodes: int) -> Work:
         np.empty((n, n)),
         np.empty((3, n)),
     )
+
+
+@kernel
+def copy_rows(source: Floats, target: Floats) -> None:
+    """``target[:, :] = source`` of one shape: as a loop, for numba takes five seconds to compile the error that the slices may raise."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
 
 
 @kernel
@@ -248,7 +256,7 @@ def start(steepness: float, market: Market, grid: Grid, squares: Floats) -> None
         squares[i] = depth * depth
 
 
-@kernel
+@merged
 def newton(market: Market, grid: Grid, work: Work) -> bool:
     """Damped Newton from ``work.squares``; whether it arrived, with ``columns`` and ``jacobian`` of the solution."""
     squares, trial = work.squares, work.trial
@@ -256,8 +264,9 @@ def newton(market: Market, grid: Grid, work: Work) -> bool:
     if norm >= WORST:
         return False
     for _ in range(N_NEWTON_MAX):
-        work.matrix[:, :] = work.jacobian
-        work.sides[0, :] = work.columns[F]
+        copy_rows(work.jacobian, work.matrix)
+        for i in range(squares.size):
+            work.sides[0, i] = work.columns[F, i]
         if not eliminate(work.matrix, work.sides[:1]):
             return False
         length = 1.0
@@ -273,7 +282,8 @@ def newton(market: Market, grid: Grid, work: Work) -> bool:
             length *= 0.5
             if length < SHORTEST_STEP:
                 return False
-        squares[:] = trial
+        for i in range(squares.size):
+            squares[i] = trial[i]
         norm = found
         if norm < FINISHED:
             return True

@@ -20,6 +20,7 @@ from pricers._american_boundary import (
     Grid,
     Market,
     Work,
+    copy_rows,
     eliminate,
     residual,
     solve_boundary,
@@ -41,7 +42,7 @@ from pricers._american_premium import (
     european_put,
 )
 from pricers._contract import SECONDS_PER_YEAR
-from pricers._jit import kernel
+from pricers._jit import kernel, merged
 from pricers.status import Status
 
 Floats = npt.NDArray[np.float64]
@@ -105,7 +106,7 @@ def exercised_put(s: float, market: Market, values: Floats) -> None:
     values[PRICE], values[DELTA], values[PREMIUM] = 1.0 - s, -1.0, premium
 
 
-@kernel
+@merged
 def curves_of(
     market: Market, limit_by_rate: float, limit_by_yield: float, grid: Grid, work: Work, curves: Floats
 ) -> bool:
@@ -115,8 +116,8 @@ def curves_of(
         work.sides[0, j] = -columns[F_SIGMA, j]
         work.sides[1, j] = -columns[F_RATE, j] - columns[F_LEVEL, j] * limit_by_rate
         work.sides[2, j] = -columns[F_YIELD, j] - columns[F_LEVEL, j] * limit_by_yield
-    work.kept[:, :] = work.jacobian
-    work.matrix[:, :] = work.jacobian
+    copy_rows(work.jacobian, work.kept)
+    copy_rows(work.jacobian, work.matrix)
     if not eliminate(work.matrix, work.sides):
         return False
     for j in range(grid.nodes.size):
@@ -126,7 +127,7 @@ def curves_of(
     return second_curve(market, grid, work, curves)
 
 
-@kernel
+@merged
 def second_curve(market: Market, grid: Grid, work: Work, curves: Floats) -> bool:
     """H's second derivative to sigma: J H'' = -d/de (F_sigma + J H') along H + e H', sigma + e, by differences of fourth order."""
     n = grid.nodes.size
@@ -149,14 +150,15 @@ def second_curve(market: Market, grid: Grid, work: Work, curves: Floats) -> bool
             for m in range(n):
                 total += work.jacobian[j, m] * curves[1, m]
             work.sides[0, j] -= weight * total
-    work.matrix[:, :] = work.kept
+    copy_rows(work.kept, work.matrix)
     if not eliminate(work.matrix, work.sides[:1]):
         return False
-    curves[4, :] = work.sides[0, :]
+    for j in range(n):
+        curves[4, j] = work.sides[0, j]
     return True
 
 
-@kernel
+@merged
 def unit_put(
     s: float,
     market: Market,
@@ -199,7 +201,7 @@ def unit_put(
     return OK, boundary
 
 
-@kernel
+@merged
 def put_of(
     s: float,
     expiry: float,
@@ -252,11 +254,10 @@ def american_batch(
             continue
         expiry = expiry_s / SECONDS_PER_YEAR
         if sign > 0.0:
-            s, scale = strike / forward, forward
-            code, boundary = put_of(s, expiry, sigma, rate - carry, rate, grid, work, panel, curves, found, values)
+            s, scale, own, other = strike / forward, forward, rate - carry, rate
         else:
-            s, scale = forward / strike, strike
-            code, boundary = put_of(s, expiry, sigma, rate, rate - carry, grid, work, panel, curves, found, values)
+            s, scale, own, other = forward / strike, strike, rate, rate - carry
+        code, boundary = put_of(s, expiry, sigma, own, other, grid, work, panel, curves, found, values)
         status[i] = code
         if code in (BAD_INPUT, NOT_CONVERGED):
             continue

@@ -152,7 +152,8 @@ def pressure_base(
     numeraire = numeraire or settings.numeraire
     it = repriced(book, source, numeraire, settings)
     is_near = it.tau_years * DAYS_PER_YEAR < 1.0
-    near, held = it.options[:, is_near], it.position_coin[is_near]
+    # In C order, which the ladder is compiled for at the start: another layout would cost the service seconds at its first base.
+    near, held = np.ascontiguousarray(it.options[:, is_near]), it.position_coin[is_near]
     now = scenarios.delta_ladder(near, held, [1.0], [0.0], [0.0])[0, 0, 0]
     seconds = np.array(settings.realised_minutes) * S_PER_MINUTE
     after = scenarios.delta_ladder(near, held, [1.0], [0.0], seconds)[:, 0, 0]
