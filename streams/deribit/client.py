@@ -146,8 +146,10 @@ class _Shell:
                 text = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
                 self._on_frame(Frame(recv_ns, "in", text))
                 events, frames = self._session.receive(message, recv_ns)
-                await self._send(websocket, frames)
-                await self._hand_out(events)
+                if frames:
+                    await self._send(websocket, frames)
+                if events:
+                    await self._hand_out(events)
                 if self._session.close_reason:
                     return self._session.close_reason
         except ConnectionClosed as error:

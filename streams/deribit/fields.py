@@ -5,7 +5,7 @@ JSON has been read by orjson, which admits no NaN, infinity or lone surrogate; o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -20,6 +20,8 @@ FIRST_MS, LAST_MS = 1_262_304_000_000, 4_102_444_800_000
 LONGEST_TEXT = 128
 LARGEST_INT = 2**63 - 1
 
+_NUMBERS_AND_NULL = frozenset((float, int, type(None)))
+
 Object = Mapping[str, Any]
 
 
@@ -32,7 +34,10 @@ class FieldError(Exception):
 
 def number(data: Object, field: str) -> float | None:
     """A finite number, or None when the venue sends null or nothing."""
-    value = data.get(field)
+    return _number(data.get(field), field)
+
+
+def _number(value: object, field: str) -> float | None:
     if value is None:
         return None
     if type(value) is float or type(value) is int:
@@ -47,10 +52,41 @@ def number(data: Object, field: str) -> float | None:
 
 def positive_or_zero(data: Object, field: str) -> float | None:
     """A price, size or volume: a number that is not negative, or None."""
-    result = number(data, field)
+    return _positive_or_zero(data.get(field), field)
+
+
+def _positive_or_zero(value: object, field: str) -> float | None:
+    result = _number(value, field)
     if result is not None and result < 0.0:
         raise FieldError(field, result, "a number that is not negative")
     return result
+
+
+def numbers(values: list[Any], fields: Sequence[str]) -> list[float | None]:
+    """``number`` of many values at once; ``fields`` are their names."""
+    plain = _plain_numbers(values)
+    return plain if plain is not None else [_number(value, field) for value, field in zip(values, fields, strict=True)]
+
+
+def positives_or_zeros(values: list[Any], fields: Sequence[str]) -> list[float | None]:
+    """``positive_or_zero`` of many values at once; ``fields`` are their names."""
+    plain = _plain_numbers(values)
+    if plain is not None and min(filter(None, plain), default=0.0) >= 0.0:
+        return plain
+    return [_positive_or_zero(value, field) for value, field in zip(values, fields, strict=True)]
+
+
+def _plain_numbers(values: list[Any]) -> list[float | None] | None:
+    """The values as floats where all are numbers and their sum is finite, as nearly always; None: look at each."""
+    kinds = set(map(type, values))
+    if not kinds <= _NUMBERS_AND_NULL:
+        return None
+    try:
+        if int in kinds:
+            values = [float(value) if type(value) is int else value for value in values]
+        return values if isfinite(sum(filter(None, values))) else None
+    except OverflowError:
+        return None
 
 
 def positive(data: Object, field: str) -> float:

@@ -91,7 +91,7 @@ class Session:
         """One frame from the venue: what it said, and what to send because of it.  Never raises on data."""
         self._last_recv_ns = recv_ns
         envelope = open_envelope(frame, self._settings.max_frame_bytes)
-        events = self.take_events()
+        events = self.take_events() if self._events else []
         frames: list[str] = []
         match envelope:
             case Notification(channel, data):
@@ -110,7 +110,9 @@ class Session:
             case _:
                 events.append(Ignored("request"))
         frames += self._due(recv_ns)
-        return [*events, *self.take_events()], frames
+        if self._events:
+            events += self.take_events()
+        return events, frames
 
     def tick(self, now_ns: int) -> list[str]:
         """Frames that are due: paced requests and retries.  Notices silence, overdue answers and expiries (``take_events``)."""
@@ -238,7 +240,8 @@ class Session:
             self._ask_own("public/get_instruments", {"currency": currency, "expired": False}, currency)
 
     def _due(self, now_ns: int) -> list[str]:
-        while batch := self._subscriptions.next_batch():
+        while self._subscriptions.has_waiting:
+            batch = self._subscriptions.next_batch()
             asked = Asked("public/subscribe")
             cost = self._settings.credits_per_subscribe
             if not self._requests.put(Query(asked, {"channels": list(batch)}, cost, is_own=True, channels=batch)):

@@ -25,6 +25,8 @@ from streams.metrics import Page
 
 log = structlog.get_logger()
 NS_PER_S = 1_000_000_000
+TURN_NS = 2_000_000
+"""How long frames are read on end.  A turn after each would send the first of a burst alone, a request for one record."""
 
 
 class SteadyClock:
@@ -59,7 +61,7 @@ class Ingest:
         )
         self._state = state
         self._is_pressed = False
-        self._claim_due_ns = self._log_due_ns = 0
+        self._claim_due_ns = self._log_due_ns = self._turn_ns = 0
         self._last: dict[str, int] = {}
         self._page, self._page_due_ns = page, 0
         self._n_frames = self._n_connections = 0
@@ -69,8 +71,8 @@ class Ingest:
     async def on_events(self, events: list[Event]) -> None:
         """Events of one frame.  With ``pressure=wait`` this returns, and so the socket is read on, only when there is room.
 
-        The venue's frames come by the hundred: each gives the loop a turn, so that the first are on their way to Kafka while
-        the last are still read.
+        The venue's frames come by the hundred: they give the loop a turn now and then, so that the first are on their way to
+        Kafka while the last are still read.
         """
         now_ns = self._clock.now_ns()
         self._n_frames += 1
@@ -82,7 +84,9 @@ class Ingest:
             while self._producer.n_queued > self._settings.queue_high:
                 self._producer.check()
                 await asyncio.sleep(0.002)
-        await asyncio.sleep(0)
+        if now_ns - self._turn_ns >= TURN_NS:
+            await asyncio.sleep(0)
+            self._turn_ns = self._clock.now_ns()
 
     def tick(self) -> None:
         """What is due by our clock: the core's timers, Kafka's reports, pressure, claims of others, the log line."""

@@ -42,15 +42,29 @@ class Row(NamedTuple):
     record: Any
 
 
+class Log:
+    """The ticks as they stand, decoded; read on from look to look, so that waiting for something does not read it all again."""
+
+    def __init__(self, bootstrap: str, namespace: str) -> None:
+        self._bootstrap, self._name = bootstrap, topics.full_name(topics.TICKS, namespace)
+        self._next = dict.fromkeys(range(N_PARTITIONS), 0)
+        self.rows: dict[int, list[Row]] = {partition: [] for partition in range(N_PARTITIONS)}
+
+    def read(self) -> dict[int, list[Row]]:
+        """Every partition up to its present end."""
+        ends = kafka.watermarks(self._bootstrap, self._name, range(N_PARTITIONS))
+        ranges = {partition: (self._next[partition], end) for partition, (_, end) in ends.items()}
+        for message in kafka.read_range(self._bootstrap, self._name, ranges):
+            headers = dict(message.headers() or [])
+            row = Row((message.key() or b"").decode(), message.timestamp()[1], headers, decode(message.value()))
+            self.rows[message.partition()].append(row)
+        self._next = {partition: end for partition, (_, end) in ranges.items()}
+        return self.rows
+
+
 def read_log(bootstrap: str, namespace: str) -> dict[int, list[Row]]:
     """Every partition of the ticks, decoded."""
-    name = topics.full_name(topics.TICKS, namespace)
-    log: dict[int, list[Row]] = {partition: [] for partition in range(N_PARTITIONS)}
-    for message in kafka.read_range(bootstrap, name, kafka.watermarks(bootstrap, name, range(N_PARTITIONS))):
-        headers = dict(message.headers() or [])
-        row = Row((message.key() or b"").decode(), message.timestamp()[1], headers, decode(message.value()))
-        log[message.partition()].append(row)
-    return log
+    return Log(bootstrap, namespace).read()
 
 
 def statuses(bootstrap: str, namespace: str) -> list[tuple[int, FeedStatus]]:
@@ -120,10 +134,11 @@ class Stage:
 
     def wait_for(self, condition: Any, child: Child, within_s: float = 90.0) -> Any:
         """The first true value of condition(log), unless the ingest dies first."""
+        log = Log(self.bootstrap, self.namespace)
 
         def check() -> Any:
             assert child.is_alive(), child.last_log_lines()
-            return condition(read_log(self.bootstrap, self.namespace))
+            return condition(log.read())
 
         return eventually(check, within_s, every_s=0.5)
 

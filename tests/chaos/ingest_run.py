@@ -42,6 +42,8 @@ CLOCK_OFF_S, CLOCK_WITHIN_S = 8.0, 60.0
 """The log may be so far behind the venue: less than a sleep; and it may take so long after an event until it is no more than that:
 a busy machine starts an ingest in half a minute."""
 TRADES_BETWEEN = 80
+N_LAST = 2_000
+"""Records of a partition that surely hold its newest Clock: more than a minute of this market writes."""
 FAULT_EVERY_S = 2.0
 UNFINISHED_NS = 5_000_000_000
 """A hole that the venue's answer has not filled yet when ingest is stopped."""
@@ -105,20 +107,29 @@ def trades_in_log(bootstrap: str, namespace: str) -> dict[TradeKey, int]:
     found: dict[TradeKey, int] = {}
     for partition in range(N_PARTITIONS):
         clock_ns = 0
-        for record in records_of(bootstrap, namespace, partition):
+        for record in records_of(bootstrap, namespace, partition, schemas.Clock, schemas.OptionTrade):
             if isinstance(record, schemas.Clock):
                 clock_ns = record.ts_event_ns
-            elif isinstance(record, schemas.OptionTrade):
+            else:
                 found.setdefault((record.instrument_name, record.trade_seq), clock_ns)
     return found
 
 
-def records_of(bootstrap: str, namespace: str, partition: int) -> Iterator[Any]:
-    """Every record of a partition of the log."""
+def records_of(
+    bootstrap: str, namespace: str, partition: int, *kinds: type[Any], n_last: int | None = None
+) -> Iterator[Any]:
+    """Every record of these kinds of a partition of the log, or of its last ``n_last`` records; the others are not decoded."""
     reader, source = LogReader(bootstrap), topics.full_name(topics.TICKS, namespace)
+    heads = tuple(schemas.SINGLE_OBJECT[kind] for kind in kinds)
     bounds = reader.bounds(source, partition)
-    for raw in reader.records(source, partition, bounds.start, bounds.end, bounds.end):
-        yield schemas.decode(raw.value or b"")
+    begin = bounds.start if n_last is None else max(bounds.start, bounds.end - n_last)
+    try:
+        for raw in reader.records(source, partition, begin, bounds.end, bounds.end):
+            assert raw.value is not None
+            if raw.value.startswith(heads):
+                yield schemas.decode(raw.value)
+    finally:
+        reader.close()
 
 
 def holes_of(logged: dict[TradeKey, int], last_clock_ns: int) -> dict[str, list[int]]:
@@ -227,7 +238,9 @@ def run(
 
             def more_trades(n_trades: int) -> None:
                 goal = n_in(bootstrap, namespace, topics.TRADES) + n_trades
-                eventually(lambda: fleet.tend() or n_in(bootstrap, namespace, topics.TRADES) >= goal, 120.0)
+                eventually(
+                    lambda: fleet.tend() or n_in(bootstrap, namespace, topics.TRADES) >= goal, 120.0, runs.LOOK_EVERY_S
+                )
 
             ingests.start()
             more_trades(TRADES_BETWEEN)
@@ -241,7 +254,7 @@ def run(
             load_average, began_s = os.getloadavg()[0], time.monotonic()
             ingests.leader.stop()
             summary = summary_of(simulator) if has_faults else None
-            eventually(lambda: fleet.tend() or fleet.n_restarts == 1)
+            eventually(lambda: fleet.tend() or fleet.n_restarts == 1, every_s=runs.LOOK_EVERY_S)
             runs.wait_until_worked_off(bootstrap, namespace, 120.0)
             caught_up_s = time.monotonic() - began_s
             fleet.stop()
@@ -263,7 +276,8 @@ def clock_off_of(bootstrap: str, namespace: str, fleet: Fleet) -> float:
 
     def is_near() -> bool:
         fleet.tend()
-        off_s[0] = abs(time.time() - clocks_of(bootstrap, namespace)[-1] / 1e9)
+        clocks = clocks_of(bootstrap, namespace, N_LAST)
+        off_s[0] = abs(time.time() - clocks[-1] / 1e9) if clocks else off_s[0]
         return off_s[0] <= CLOCK_OFF_S
 
     wait_until(is_near, CLOCK_WITHIN_S, every_s=0.5)
@@ -276,9 +290,9 @@ def summary_of(simulator: Child) -> dict[str, Any]:
     return dict(json.loads(simulator.stdout.read().splitlines()[-1]))
 
 
-def clocks_of(bootstrap: str, namespace: str) -> list[int]:
-    """ns of every Clock of partition 0, as they stand there."""
-    return [r.ts_event_ns for r in records_of(bootstrap, namespace, 0) if isinstance(r, schemas.Clock)]
+def clocks_of(bootstrap: str, namespace: str, n_last: int | None = None) -> list[int]:
+    """ns of every Clock of partition 0, as they stand there, or of those among its last ``n_last`` records."""
+    return [record.ts_event_ns for record in records_of(bootstrap, namespace, 0, schemas.Clock, n_last=n_last)]
 
 
 def clocks_back(bootstrap: str, namespace: str) -> int:
@@ -288,9 +302,8 @@ def clocks_back(bootstrap: str, namespace: str) -> int:
     found, may stand behind later ones; engines pass over what comes of the lower epoch after that.
     """
     by_epoch: dict[int, list[int]] = {}
-    for record in records_of(bootstrap, namespace, 0):
-        if isinstance(record, schemas.Clock):
-            by_epoch.setdefault(record.ingest_epoch, []).append(record.ts_event_ns)
+    for record in records_of(bootstrap, namespace, 0, schemas.Clock):
+        by_epoch.setdefault(record.ingest_epoch, []).append(record.ts_event_ns)
     return sum(b < a for clocks in by_epoch.values() for a, b in itertools.pairwise(clocks))
 
 
@@ -299,7 +312,7 @@ def judge(bootstrap: str, namespace: str, events: list[str]) -> Outcome:
     maker = load_maker(harness.PRICING, bootstrap=bootstrap, namespace=namespace)
     verdict = oracle.check(bootstrap, namespace, maker, topics.group_name(namespace))
     published, logged = trades_published(bootstrap, namespace), trades_in_log(bootstrap, namespace)
-    gaps = [record for record in records_of(bootstrap, namespace, 0) if isinstance(record, schemas.FeedGap)]
+    gaps = records_of(bootstrap, namespace, 0, schemas.FeedGap)
     return Outcome(
         verdict,
         events,
