@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from schemas import InstrumentState, OptionQuote, OptionTrade
 from streams.deribit import events as ev
 from streams.deribit.events import Event
+from streams.deribit.fields import FieldError, number, numbers, positive_or_zero, positives_or_zeros
 from streams.deribit.quotes import option_quote
 from streams.deribit.session import Session, SessionSettings
 from streams.deribit.subscriptions import Sequences
@@ -130,3 +132,29 @@ def test_memory_stays_bounded_under_mutated_frames():
     tracemalloc.stop()
     # Only the bounded caches of names may grow, by what 65 536 entries of a few hundred bytes can hold.
     assert grown < 20 * 1024 * 1024
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.floats(-1e308, 1e308),
+    st.sampled_from([0, -0.0, 5e-324, 1.7e308, -1, True, False, "1", [], {}, 10**400, -(10**400), 2**63]),
+    st.integers(-(10**20), 10**20),
+)
+
+
+def outcome_of(read: Callable[[], Any]) -> tuple[str, Any]:
+    try:
+        return "read", repr(read())
+    except FieldError as error:
+        return "refused", str(error)
+
+
+@given(st.lists(VALUES, max_size=12))
+def test_numbers_read_at_once_are_those_that_each_field_alone_gives_and_refused_as_the_first_bad_one_is(
+    values: list[Any],
+) -> None:
+    fields = [f"f{i}" for i in range(len(values))]
+    data = dict(zip(fields, values, strict=True))
+    assert outcome_of(lambda: numbers(values, fields)) == outcome_of(lambda: [number(data, f) for f in fields])
+    alone = outcome_of(lambda: [positive_or_zero(data, field) for field in fields])
+    assert outcome_of(lambda: positives_or_zeros(values, fields)) == alone
