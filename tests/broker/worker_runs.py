@@ -116,8 +116,9 @@ def fleet_of(bootstrap: str, namespace: str, n_workers: int, log_dir: Path, **en
             fleet.start(worker_id)
         wait_until_opened(bootstrap, namespace)
         eventually(
-            lambda: {line["worker"] for line in fleet.events("partitions_ready")} == set(range(n_workers)), WITHIN_S
-        )
+            lambda: {line["worker"] for line in fleet.events("partitions_ready")} == set(range(n_workers)),
+            WITHIN_S, LOOK_EVERY_S,
+        )  # fmt: skip
         yield fleet
 
 
