@@ -61,9 +61,7 @@ _NOT_NEGATIVE = _PRICES + _STATS
 _SIGNED = ("interest_rate", "price_change", *_GREEKS)
 
 
-def _side(
-    price: float | None, size: float | None, iv: float | None
-) -> tuple[float | None, float | None, float | None]:
+def _side(price: float | None, size: float | None, iv: float | None) -> tuple[float | None, float | None, float | None]:
     """Price, size and sigma of one side of an option's book, sentinels as None; ``iv`` in per cent."""
     if not price:
         return None, None, None

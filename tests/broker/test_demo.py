@@ -63,7 +63,8 @@ def test_ctrl_c_ends_every_process_of_the_demo(bootstrap: str, tmp_path: Path) -
         cwd=ROOT, env=environment(bootstrap, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        eventually(lambda: len(processes_of("demo-stop")) >= 4, within_s=120, every_s=0.2)  # itself, up, ingest, the worker
+        # itself, up, ingest, the worker
+        eventually(lambda: len(processes_of("demo-stop")) >= 4, within_s=120, every_s=0.2)
     finally:
         process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=90)

@@ -104,9 +104,7 @@ def test_gaps_are_exactly_the_numbers_never_seen_up_to_the_newest(messages):
     sequences = Sequences(10)
     missing: list[int] = []
     for message in kept:
-        for gap in sequences.gaps(
-            [option_trade(venue.trade_data(seq=number), is_backfill=False) for number in message]
-        ):
+        for gap in sequences.gaps([option_trade(venue.trade_data(seq=seq), is_backfill=False) for seq in message]):
             missing += range(gap.first, gap.last + 1)
     seen = {number for message in kept for number in message}
     first = min(seen, default=1)

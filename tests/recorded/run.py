@@ -95,8 +95,8 @@ def hold_against_the_venue(bootstrap: str, namespace: str, seconds: float, resta
     needed: set[str] = set()
     records_in = 0
     for message in measure.read_whole(bootstrap, topics.TICKS, namespace):
-        if not message.value().startswith(CHECKED):  # the other broadcasts are a good part of the log, in every partition
-            continue
+        if not message.value().startswith(CHECKED):
+            continue  # the other broadcasts: most of the log, for they stand in every partition
         record = schemas.decode(message.value())
         records_in += isinstance(record, measure.KEYED)
         if isinstance(record, InstrumentState) and record.expiry_ns == EXPIRY_13_APRIL_NS:
