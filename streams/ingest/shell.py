@@ -25,7 +25,7 @@ from streams.metrics import Page
 
 log = structlog.get_logger()
 NS_PER_S = 1_000_000_000
-TURN_NS = 2_000_000
+TURN_NS = 1_000_000
 """How long frames are read on end.  A turn after each would send the first of a burst alone, a request for one record."""
 
 
