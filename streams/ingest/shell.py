@@ -25,8 +25,9 @@ from streams.metrics import Page
 
 log = structlog.get_logger()
 NS_PER_S = 1_000_000_000
-TURN_NS = 1_000_000
-"""How long frames are read on end.  A turn after each would send the first of a burst alone, a request for one record."""
+TURN_NS, N_TURNS = 1_000_000, 5
+"""How long frames are read on end, and how many turns the loop then gets: as many as records need until their request is sent,
+and a little less than its answer needs.  A turn after each frame would send the first of a burst alone."""
 
 
 class SteadyClock:
@@ -85,7 +86,8 @@ class Ingest:
                 self._producer.check()
                 await asyncio.sleep(0.002)
         if now_ns - self._turn_ns >= TURN_NS:
-            await asyncio.sleep(0)
+            for _ in range(N_TURNS):
+                await asyncio.sleep(0)
             self._turn_ns = self._clock.now_ns()
 
     def tick(self) -> None:
