@@ -8,7 +8,7 @@ QUIETLY := --quiet --disable-pip-version-check --no-compile
 # Our matrices are small: OpenBLAS's threads for them only spin (as the console script says too).
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: setup demo test check bench bench-pipeline soak recorded chaos clean
+.PHONY: setup demo test check bench bench-pipeline soak recorded clickhouse chaos clean
 
 setup: $(STAMP)  ## virtual environment, packages, and the broker's jars
 
@@ -53,6 +53,11 @@ soak: setup  ## an hour of the simulated market through sixteen workers: memory 
 
 recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, through the whole path
 	$(BIN)/python -m tests.recorded --full
+
+clickhouse: export REQUIRE_CLICKHOUSE = 1
+clickhouse: setup  ## history's tables and SQL in ClickHouse itself, as a Python package (half a gigabyte, installed here)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[clickhouse]'
+	$(BIN)/python -m pytest tests/clickhouse
 
 chaos: setup  ## ten seeds of kills, stops, joins and restarts; wrong clocks, a bad network, slow readers, 1 -> 16 -> 3 workers, a full disk
 	$(BIN)/python -m tests.chaos --seeds 10 --all

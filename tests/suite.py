@@ -27,8 +27,8 @@ from tests.kafka_fixtures import NO_BROKER, SHARED_KAFKA, own_broker
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".state" / "suite"
-NEVER = ("tests/bench",)
-"""Benches are run by ``make bench``: a timed test proves the machine."""
+NEVER = ("tests/bench", "tests/clickhouse")
+"""Benches are run by ``make bench``: a timed test proves the machine.  ``make clickhouse`` installs what it needs."""
 
 
 @dataclass(frozen=True)

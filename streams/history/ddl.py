@@ -18,6 +18,7 @@ _PRIMITIVES = {
 HEAD = """-- Tables of greekstream's history for ClickHouse, printed by `greekstream history --ddl`.
 -- Times are ns UTC since the epoch in Int64, as on the wire: fromUnixTimestamp64Nano(ts_event_ns, 'UTC') shows one.
 -- A row loaded twice is one row once its parts are merged; SELECT ... FINAL sees one at once.
+-- Each table's INSERT loads its files: a server reads them below its user_files_path, clickhouse local where it is started.
 """
 
 
@@ -41,7 +42,7 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toDate(fromUnixTimestamp64Nano(ts_event_ns, 'UTC'))
 ORDER BY ({order})
 COMMENT {_text(f"{table.topic.name}, one row a record")};
--- INSERT INTO {database}.{table.name} SELECT * FROM file('history/live/{table.name}/**.parquet', Parquet)
+-- INSERT INTO {database}.{table.name} SELECT * FROM file('history/live/{table.name}/day=*/currency=*/*.parquet', Parquet)
 --     SETTINGS use_hive_partitioning = 0;
 """
 
