@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas import Flow, FlowExposure, FlowStrike
+from schemas import Flow, FlowExposure, FlowStrike, SettlementFlow
 from streams.flow.fold import Context
 from streams.flow.settings import FlowSettings, GreeksSource
 from streams.moments import parse
@@ -55,10 +55,15 @@ class Series:
     at_strike: dict[float, dict[float, Pair]] = field(default_factory=dict)
     """Of the expiring series, by strike."""
 
-    def add(self, record: Flow | FlowStrike) -> None:
+    settlements: list[SettlementFlow] = field(default_factory=list)
+
+    def add(self, record: Flow | FlowStrike | SettlementFlow) -> None:
         at = minutes(record.ts_event_ns)
         if isinstance(record, Flow):
             self.flows[at] = record
+            return
+        if isinstance(record, SettlementFlow):
+            self.settlements.append(record)
             return
         pair = Pair(record.ngi_usd, record.twin_ngi_usd)
         if record.expiry_ns == EXPIRY_13_APRIL_NS:
@@ -86,15 +91,15 @@ def played(part: Part, since_ns: int, every_s: float) -> tuple[dict[str, Series]
     """By currency: settlement average and European; the venue's greeks; and how many rows of greeks they were made of."""
     average, venue = ({currency: Series() for currency in part.currencies} for _ in range(2))
 
-    def taker(found: dict[str, Series]) -> Callable[[Flow | FlowStrike], None]:
-        def take(record: Flow | FlowStrike) -> None:
+    def taker(found: dict[str, Series]) -> Callable[[Flow | FlowStrike | SettlementFlow], None]:
+        def take(record: Flow | FlowStrike | SettlementFlow) -> None:
             if record.ts_event_ns >= since_ns:
                 found[record.currency].add(record)
 
         return take
 
-    settings = FlowSettings(publish_every_s=every_s, ladder_every_s=600.0, strikes_every_s=EVERY_S)
-    theirs = replace(settings, greeks_source=GreeksSource.VENUE, publish_every_s=EVERY_S)
+    settings = FlowSettings(publish_every_s=every_s, ladder_every_s=600.0, strikes_every_s=every_s)
+    theirs = replace(settings, greeks_source=GreeksSource.VENUE, publish_every_s=EVERY_S, strikes_every_s=EVERY_S)
     n_rows = flows(
         part, [Reading(Context(settings), taker(average)), Reading(Context(theirs), taker(venue))]
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""The recording through simulator, session, ingest core, engines and the fold of dealer flow, in one process: no socket, no Kafka.
+"""A venue's market (the recording, or a synthetic one) through session, ingest core, engines and the fold of dealer flow, in one
+process: no socket, no Kafka.
 
 The pure cores are those of the services; only the shells are left out.  Our own clock is one that goes on a millisecond a frame, so
 that a run is a function of the recording and the settings alone.
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schemas import Clock, Flow, FlowStrike, Greeks, TradeGreeks, Watermark
+from schemas import Clock, Flow, FlowStrike, Greeks, SettlementFlow, TradeGreeks, Watermark
 from streams import engine
 from streams.deribit import channels as session_channels
 from streams.deribit.channels import SessionSettings
@@ -25,6 +26,7 @@ from streams.ingest import core
 from streams.partitioning import N_PARTITIONS
 from streams.simulator import channels, methods, rpc
 from streams.simulator.playback import RecordingSource
+from streams.simulator.source import Source
 
 NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
 SETTLE_MS, SILENT_MS, TICK_MS = 2_000, 300, 20
@@ -51,9 +53,9 @@ class Part(NamedTuple):
 
 
 class Venue:
-    """The simulated venue's side of a connection: what the recording publishes on the channels that were subscribed to."""
+    """The simulated venue's side of a connection: what its market publishes on the channels that were subscribed to."""
 
-    def __init__(self, source: RecordingSource) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         self.subscribed: dict[str, None] = {}
         self.frames: list[bytes] = []
@@ -96,12 +98,20 @@ class Venue:
 class Ingest:
     """A session and an ingest core at a venue; records of the log go to ``on_out``."""
 
-    def __init__(self, part: Part, venue: Venue, on_out: OnOut) -> None:
-        settings = SessionSettings(currencies=part.currencies, expiries=part.expiries)
+    def __init__(
+        self,
+        currencies: tuple[str, ...],
+        venue: Venue,
+        on_out: OnOut,
+        *,
+        expiries: tuple[str, ...] = (),
+        epoch: int = 1,
+    ) -> None:
+        settings = SessionSettings(currencies=currencies, expiries=expiries)
         self._session, self._venue, self._on_out = Session(settings), venue, on_out
         self._now_ns = venue.source.now_ms() * NS_PER_MS
         self._state = core.new_state(
-            1, core.CoreSettings(currencies=part.currencies, clock="venue"), None,
+            epoch, core.CoreSettings(currencies=currencies, clock="venue"), None,
             lambda item, now_ns: session_channels.passes(settings, item.instrument_name, now_ns),
         )  # fmt: skip
 
@@ -151,7 +161,7 @@ class Ingest:
             elif isinstance(outcome, core.GetDeliveryPrices):
                 self._session.get_delivery_prices(outcome.price_index)
             elif not isinstance(outcome, core.Status):
-                raise AssertionError(f"a recording without trades has no holes to ask for: {outcome}")
+                raise AssertionError(f"nothing here loses trades, so there are no holes to ask for: {outcome}")
 
 
 def with_silence(frames: Iterable[Frame], until_ns: int) -> Iterator[Frame]:
@@ -174,11 +184,12 @@ def play(part: Part, on_out: OnOut) -> None:
     def reader() -> Iterator[Frame]:
         return read(*part.files, since_ns=part.since_ns, until_ns=part.until_ns)
 
-    venue = Venue(RecordingSource(reader, speed=None, is_waiting=False, end_ns=part.until_ns))
-    ingest = Ingest(part, venue, on_out)
+    source = RecordingSource(reader, speed=None, is_waiting=False, end_ns=part.until_ns)
+    venue = Venue(source)
+    ingest = Ingest(part.currencies, venue, on_out, expiries=part.expiries)
     ingest.connect()
     for frame in with_silence(reader(), part.until_ns):
-        venue.source.play(frame, venue)
+        source.play(frame, venue)
         ingest.read()
         if frame.direction == "out":
             ingest.wait(SILENT_MS)
@@ -228,7 +239,7 @@ class Reading(NamedTuple):
     """A fold of dealer flow, and who gets its records, in order."""
 
     context: Context
-    on_record: Callable[[Flow | FlowStrike], None]
+    on_record: Callable[[Flow | FlowStrike | SettlementFlow], None]
 
 
 def flows(part: Part, readings: Sequence[Reading], settings: EngineSettings = ENGINE) -> int:
