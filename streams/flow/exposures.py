@@ -156,19 +156,6 @@ def breakdown(keys: Array, by_option: Array) -> Breakdown:
     return Breakdown(distinct, values, absolute, n_used.astype(np.int64), n_missing.astype(np.int64))
 
 
-def by_strike_and_expiry(book: Book, by_option: Array) -> tuple[Array, Array, Array]:
-    """Strikes (k,), expiries in ns (e,), and the sums of one metric (k, e): the heat map (J8).  nan where there is no option."""
-    strikes, row = np.unique(book.strikes, return_inverse=True)
-    expiries, column = np.unique(book.expiry_ns, return_inverse=True)
-    has = np.isfinite(by_option)
-    place = row * expiries.size + column
-    size = strikes.size * expiries.size
-    sums = np.bincount(place[has], weights=by_option[has], minlength=size)
-    counts = np.bincount(place[has], minlength=size)
-    cells = np.where(counts > 0, sums, np.nan).reshape(strikes.size, expiries.size)
-    return strikes, expiries.astype(np.float64), cells
-
-
 def ngi_band(book: Book, unit_ngi: Array, known: Flags, settings: FlowSettings) -> Band | None:
     """Quantiles of NGI over the draws; options outside ``known`` are in none of them."""
     if book.draws_coin.shape[0] == 0 or not known.any():

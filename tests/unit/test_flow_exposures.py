@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streams.flow.book import Book, with_positions
-from streams.flow.exposures import Metric, by_strike_and_expiry, exposures
+from streams.flow.exposures import Metric, exposures
 from streams.flow.settings import FlowSettings, GreeksSource
 from tests.flow_world import DAY_S, Leg, book_of_legs, call, put
 
@@ -147,17 +147,12 @@ def test_j10_j11_european_numbers_say_that_they_are(source: GreeksSource) -> Non
 
 
 def test_totals_are_the_sums_over_strikes_and_over_expiries() -> None:
-    """J2, J8: three ways of adding up the same book."""
+    """J2: three ways of adding up the same book."""
     book = book_of_legs(CHAIN)
     got = exposures(book, SETTINGS)
     for metric, total in zip(Metric, (got.totals[0], *got.totals[2:]), strict=True):
         assert float(got.by_strike.values[metric].sum()) == pytest.approx(total, rel=1e-12)
         assert float(got.by_expiry.values[metric].sum()) == pytest.approx(total, rel=1e-12)
-    strikes, expiries, cells = by_strike_and_expiry(book, got.by_option[Metric.NGI])
-    assert cells.shape == (3, 3) and np.array_equal(strikes, got.by_strike.keys)
-    assert np.allclose(cells.sum(axis=1), got.by_strike.values[Metric.NGI], rtol=1e-12)
-    assert np.allclose(cells.sum(axis=0), got.by_expiry.values[Metric.NGI], rtol=1e-12)
-    assert np.array_equal(expiries, got.by_expiry.keys)
     assert np.all(got.by_strike.absolute_ngi >= np.abs(got.by_strike.values[Metric.NGI]))
 
 

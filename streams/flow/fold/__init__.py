@@ -12,7 +12,7 @@ Finals are a function of the lanes alone, however they interleave on the way her
 from .checkpoint import STATE_FORMAT, BadCheckpoint, from_bytes, to_bytes
 from .lanes import GREEKS, TOPICS, TRADES, Arrival, LaneError, Mark, OtherLog, WorkersReset
 from .state import Context, Final, State, is_caught_up, new_state, offsets, overrun, reread, resumed
-from .step import ahead, provisional, step
+from .step import provisional, step
 
 __all__ = [
     "GREEKS",
@@ -28,7 +28,6 @@ __all__ = [
     "OtherLog",
     "State",
     "WorkersReset",
-    "ahead",
     "from_bytes",
     "is_caught_up",
     "new_state",

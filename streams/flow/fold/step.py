@@ -50,12 +50,6 @@ def step(state: State, arrival: Arrival, context: Context) -> tuple[State, list[
     return state, _finals(state, context) if is_closed else []
 
 
-def ahead(state: State) -> dict[tuple[str, int], float]:
-    """How far each lane is ahead of the last one, seconds of log time; a caller lets those wait that are far ahead."""
-    last_ns = min(lane.mark.second_ns for lane in state.lanes.values())
-    return {key: (lane.mark.second_ns - last_ns) / NS_PER_S for key, lane in state.lanes.items()}
-
-
 def _finals(state: State, context: Context) -> list[Record]:
     last_ns = min(lane.mark.second_ns for lane in state.lanes.values())
     if last_ns <= state.final.second_ns:
