@@ -14,6 +14,7 @@ import click
 from streams.cli.session import Moment, asked_to_stop, clear_errors, find_bootstrap, iso
 
 if TYPE_CHECKING:
+    from streams.history.questions import History
     from streams.history.settings import HistorySettings
 
 folder_option = click.option(
@@ -58,6 +59,16 @@ def _answers() -> Iterator[None]:
         yield
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _tell_empty(history: History, table: str, currency: str = "") -> None:
+    """Why there may be no row, on stderr: what there is is older, later, or of another coin."""
+    from streams.history.tables import TABLES
+
+    named = f"{table} of {currency}" if currency else table
+    span = history.span_ns(TABLES[table], currency)
+    has = f"no {named}" if span is None else f"{named} from {iso(span[0])} to {iso(span[1])}"
+    click.echo(f"no rows; {history.place} has {has}", err=True)
 
 
 def _show(rows: list[dict[str, Any]], heads: list[str], is_json: bool) -> None:
@@ -168,10 +179,12 @@ def chain(
     settings = _settings(folder=folder, namespace=namespace)
     from streams.history import questions
 
+    history = questions.History(settings.place)
     with _answers():
-        rows = questions.chain(
-            questions.History(settings.place), at_ns, currency=currency, max_age_s=max_age_s
-        ).to_pylist()
+        rows = questions.chain(history, at_ns, currency=currency, max_age_s=max_age_s).to_pylist()
+    if not rows:
+        _tell_empty(history, "greeks", currency)
+        return
     heads = ["instrument_name", "status", "forward", "bid", "ask", "mark", "sigma", "price_usd", "delta", "gamma_per_usd",
              "vega_usd_per_point", "open_interest", "age_s"]  # fmt: skip
     _show([{**row, "age_s": (at_ns - row["ts_event_ns"]) / NS_PER_S} for row in rows], heads, is_json)
@@ -199,10 +212,11 @@ def as_of(
 
     if table not in TABLES:
         raise click.UsageError(f"no table {table}: want one of {', '.join(TABLES)}")
+    history = questions.History(settings.place)
     with _answers():
-        rows = questions.newest(
-            questions.History(settings.place), TABLES[table], at_ns, currency=currency, max_age_s=max_age_s
-        )
+        rows = questions.newest(history, TABLES[table], at_ns, currency=currency, max_age_s=max_age_s)
+    if not rows.num_rows:
+        _tell_empty(history, table, currency)
     _show(rows.to_pylist(), [], True)
 
 
@@ -227,9 +241,11 @@ def ab(
     from streams.history import questions
 
     writer: csv.DictWriter[str] | None = None
+    history, n_rows = questions.History(settings.place), 0
     with _answers():
         try:
-            for row in questions.ab_rows(questions.History(settings.place), currency, since_ns, until_ns):
+            for row in questions.ab_rows(history, currency, since_ns, until_ns):
+                n_rows += 1
                 if is_json:
                     click.echo(json.dumps(row))
                     continue
@@ -239,6 +255,8 @@ def ab(
                 writer.writerow(row)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+    if not n_rows:
+        _tell_empty(history, "flow", currency)
 
 
 @command.command("vols")
@@ -269,8 +287,12 @@ def vols(
     settings = _settings(folder=folder, namespace=namespace)
     from streams.history import questions
 
+    history = questions.History(settings.place)
     with _answers():
-        rows = questions.vols(questions.History(settings.place), instrument, since_ns, until_ns, every_s).to_pylist()
+        rows = questions.vols(history, instrument, since_ns, until_ns, every_s).to_pylist()
+    if not rows:
+        _tell_empty(history, "greeks")
+        return
     heads = [
         "time",
         "status",

@@ -14,11 +14,13 @@ import pyarrow.dataset as ds
 
 from streams.flow.ab import FIELDS, ab_row
 from streams.history import asof, volatility
+from streams.history.settings import LIVE, HistorySettings
 from streams.history.store import StoreError, files, span_of
 from streams.history.tables import TABLES, Table, arrow_schema
 from streams.history.volatility import NS_PER_S, SECONDS_PER_YEAR, Premium, Realised
 
 DAY_NS = 86_400 * NS_PER_S
+USUAL = HistorySettings().tables
 GREEKS, FLOW = TABLES["greeks"], TABLES["flow"]
 A_BATCH = 1_000
 VOLS = ("instrument_name", "kind", "price_index", "expiry_ns", "strike", "option_type", "status", "ts_event_ns", "epoch", "source_offset",
@@ -36,12 +38,32 @@ class History:
         """The files that count by their day's number since the epoch; StoreError where there is no such table."""
         if table.name not in self._files:
             if not (self.place / table.name).is_dir():
-                raise StoreError(f"no table {table.name} in {self.place}; greekstream history writes it")
+                raise StoreError(f"no table {table.name} in {self.place}; {self._where(table)}")
             by_day: dict[int, list[Path]] = {}
             for path in files(self.place, table):
                 by_day.setdefault(span_of(path)[0] // DAY_NS, []).append(path)
             self._files[table.name] = by_day
         return self._files[table.name]
+
+    def _where(self, table: Table) -> str:
+        """Where there is such a table, or how one comes to be."""
+        others = sorted(path.parent.name for path in self.place.parent.glob(f"*/{table.name}"))
+        if others:
+            named = " or ".join(
+                "without --namespace" if name == LIVE else f"with --namespace {name}" for name in others
+            )
+            return f"there is one {named}"
+        return f"greekstream history{'' if table.name in USUAL else f' --tables {table.name}'} writes it"
+
+    def span_ns(self, table: Table, currency: str = "") -> tuple[int, int] | None:
+        """Event times of a table's rows, or of one currency's, lie in it; to a millisecond.  None: it has no row."""
+        spans = [
+            span_of(path)
+            for some in self.files_by_day(table).values()
+            for path in some
+            if not currency or path.parent.name == f"currency={currency}"
+        ]
+        return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
 
 def load(

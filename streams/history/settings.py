@@ -11,6 +11,8 @@ from streams import topics
 
 KNOWN = ("greeks", "trades", "flow", "audit", "flow_strikes", "flow_settlements", "flow_merged", "cme_marks")
 """Names of ``streams.history.tables``, which needs pyarrow; a test holds the two together."""
+LIVE = "live"
+"""The folder of what has no namespace."""
 
 
 @dataclass(frozen=True)
@@ -49,4 +51,4 @@ class HistorySettings:
     @property
     def place(self) -> Path:
         """Folder of the namespace."""
-        return self.folder / (self.namespace or "live")
+        return self.folder / (self.namespace or LIVE)

@@ -318,6 +318,26 @@ def test_a_folder_without_the_table_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [f"Error: no table greeks in {tmp_path / 'live'}; greekstream history writes it"]
 
 
+def test_an_empty_answer_says_what_there_is_and_a_missing_table_where_it_is(folder: Path) -> None:
+    """One who forgets --namespace, or asks of another day, is told."""
+
+    def said(*words: str) -> str:
+        done = CliRunner().invoke(main, ["history", *words, "--folder", str(folder)])
+        return f"{done.exit_code} {done.stdout}{done.stderr}".replace(str(folder), "F")
+
+    at, span = ("--at", "2026-01-07T07:31:30Z"), ("--since", "2025-01-01", "--until", "2025-01-02")
+    sim = ("--namespace", "sim")
+    assert said("chain", *at) == "1 Error: no table greeks in F/live; there is one with --namespace sim\n"
+    assert said("ab", "--currency", "BTC", *span) == "1 Error: no table flow in F/live; greekstream history writes it\n"
+    strikes = said("asof", "flow_strikes", *at, *sim)
+    assert strikes == "1 Error: no table flow_strikes in F/sim; greekstream history --tables flow_strikes writes it\n"
+    reach = "from 2026-01-07T07:29:50.000Z to 2026-01-09T07:29:50.001Z"
+    for words in (("chain", *at), ("asof", "greeks", *at), ("vols", NAMES[0], *span)):
+        assert said(*words, *sim) == f"0 no rows; F/sim has greeks {reach}\n"
+    assert said("chain", *at, *sim, "--currency", "BTC") == f"0 no rows; F/sim has greeks of BTC {reach}\n"
+    assert said("chain", *at, *sim, "--currency", "SOL") == "0 no rows; F/sim has no greeks of SOL\n"
+
+
 def test_the_median_forward_of_an_expiry_is_used(folder: Path) -> None:
     rows = questions.chain(questions.History(folder / "sim"), START_NS, currency="BTC", columns=questions.VOLS)
     smiles = questions.smiles(rows, START_NS)
