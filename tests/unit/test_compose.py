@@ -27,6 +27,7 @@ import click
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from streams.cli import main
 from streams.settings import PLAIN_NAMES, SECRET_WORDS
@@ -113,6 +114,8 @@ def test_a_docker_client_accepts_the_file() -> None:
         "simulator",
         "--profile",
         "cme",
+        "--profile",
+        "history",
         "-f",
         str(FILE),
         "config",
@@ -132,6 +135,7 @@ def test_the_services_are_those_of_the_pipeline() -> None:
         "cme",
         "merge",
         "history",
+        "clickhouse",
         "simulator",
         "ui",
         "prometheus",
@@ -267,6 +271,22 @@ def test_every_variable_is_told_of_at_the_top_of_the_file() -> None:
     head = text[: text.index("name: greekstream")]
     told = {name for name, _ in VARIABLE.findall(text)}
     assert {name for name in told if name not in head} == set()
+
+
+def test_h6_the_servers_tables_are_those_that_history_prints_and_their_files_lie_where_it_looks() -> None:
+    mounts = dict(volume.split(":")[:2] for volume in SERVICES["clickhouse"]["volumes"])
+    printed = CliRunner().invoke(main, ["history", "--ddl"]).output
+    assert (ROOT / "deploy/clickhouse/tables.sql").read_text() == printed, (
+        "greekstream history --ddl > deploy/clickhouse/tables.sql"
+    )
+    assert mounts["./deploy/clickhouse/tables.sql"] == "/docker-entrypoint-initdb.d/tables.sql"
+    (path,) = re.findall("<user_files_path>(.*)/</user_files_path>", (ROOT / "deploy/clickhouse/files.xml").read_text())
+    assert mounts["state"] == path
+    command = OURS["history"]["command"]
+    folder = Path(command[command.index("--folder") + 1])
+    own = dict(volume.split(":")[:2] for volume in OURS["workers"]["volumes"])
+    loads = re.findall(r"file\('(\w+)/live/\w+/", printed)
+    assert loads and set(loads) == {folder.relative_to(own["state"]).as_posix()}
 
 
 def test_kafka_is_reached_where_it_listens() -> None:
