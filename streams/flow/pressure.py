@@ -1,8 +1,8 @@
 """Hedge pressure: what dealers must trade when spot, vol and time move.  USD, + = dealers buy, - = dealers sell (E-62).
 
     ladder      HPP(r, v, h) = -S sum D m (delta after the moves - delta now), by full repricing
-    local       HPP = -(NGI r + VSS v + CHL h),     r in per cent, v in vol points, h in days
-    realised    the same over the last minutes: NGI and VSS of their begin, and for time what time has done
+    realised    HPP = -(NGI r + VSS v + CHL h),     r in per cent, v in vol points, h in days: over the last minutes, NGI and VSS of
+                their begin, and for time what time has done (charm's CHL h, where an option has more than a day left)
 
 The fixings of the time passed are taken at the moved forward, so that inside the window the delta that expires at each of them is in
 it (E-76); an option that has ended has delta 0.
@@ -65,13 +65,6 @@ class Move(NamedTuple):
     days: float
 
 
-def per_adv(amount_usd: float | None, adv_usd: float | None) -> float | None:
-    """Per cent of the average daily volume; None where either is not known."""
-    if amount_usd is None or adv_usd is None or not adv_usd > 0.0:
-        return None
-    return 100.0 * amount_usd / adv_usd
-
-
 def both_ways(steps: tuple[float, ...]) -> Array:
     """Steps down and up, and none."""
     return np.unique(np.concatenate([-np.asarray(steps), [0.0], np.asarray(steps)]))
@@ -119,11 +112,6 @@ def one_pct(
     flows, _ = _flows(book, settings, which, (np.array([-1.0, 1.0]), np.zeros(1), np.zeros(1)))
     down, up = (float(flow) if math.isfinite(flow) else None for flow in flows[0, 0])
     return OnePct(exposures.totals.ngi_usd, up, down)
-
-
-def local_hpp_usd(ngi_usd: float, vss_usd: float, chl_24h_usd: float, move: Move) -> float:
-    """-(NGI r + VSS v + CHL h): good for small moves and away from expiries."""
-    return -(ngi_usd * move.spot_pct + vss_usd * move.vol_points + chl_24h_usd * move.days)
 
 
 class PressureBase(NamedTuple):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.flow.exposures import exposures
 from streams.flow.flips import FlipStatus, SmileRule, Variant, flip_set
-from streams.flow.pressure import Move, local_hpp_usd, one_pct
+from streams.flow.pressure import one_pct
 from streams.flow.settings import FlowSettings, GreeksSource
 from tests.flow_world import DAY_S, Leg, book_of_legs, call, put
 
@@ -81,7 +81,6 @@ def test_hedge_pressure_has_the_sign_of_minus_the_book(legs: list[Leg]) -> None:
     assert flows["long"].hedge_1pct_down_usd == pytest.approx(-down, abs=slack)
     ngi = flows["short"].gex_1pct_local_usd
     assert ngi is not None and ngi <= 0.0
-    assert local_hpp_usd(ngi, 0.0, 0.0, Move(1.0, 0.0, 0.0)) >= 0.0
 
 
 @given(legs=legs_of, factor=st.floats(0.01, 100.0))

@@ -15,9 +15,7 @@ from streams.flow.pressure import (
     PressureBase,
     PressureLog,
     ladder,
-    local_hpp_usd,
     one_pct,
-    per_adv,
     pressure_base,
     step_pressure,
 )
@@ -43,8 +41,11 @@ def test_e62_short_gamma_dealers_buy_rallies_and_sell_dips(make: object, tau_s: 
     book = book_of_legs([make(-100, S, tau_s=tau_s)])  # type: ignore[operator]
     found = exposures(book, SETTINGS)
     assert found.totals.ngi_usd is not None and found.totals.ngi_usd < 0
-    assert local_hpp_usd(found.totals.ngi_usd, 0.0, 0.0, Move(1.0, 0.0, 0.0)) > 0, "spot up: they buy"
-    assert local_hpp_usd(found.totals.ngi_usd, 0.0, 0.0, Move(-1.0, 0.0, 0.0)) < 0, "spot down: they sell"
+    for spot_pct in (1.0, -1.0):
+        log, _ = step_pressure(PressureLog(), pressure_base(book, found, None, SETTINGS), SETTINGS)
+        later = log.bases[0]._replace(ts_ns=book.now_ns + 60 * NS_PER_S, index_price=S * (1.0 + spot_pct / 100.0))
+        realised = step_pressure(log, later, SETTINGS)[1][0]
+        assert realised.spot_usd is not None and realised.spot_usd * spot_pct > 0, "spot up: they buy, down: they sell"
     rungs = ladder(book, SETTINGS)
     both = one_pct(book, found, SETTINGS)
     assert both.hedge_1pct_up_usd is not None and both.hedge_1pct_down_usd is not None
@@ -66,12 +67,7 @@ def test_the_ladder_has_the_grid_of_the_definitions_and_nothing_moves_where_noth
     assert at(rungs, 0.0, 0.0, 0.0) == 0.0
     assert rungs.hpp_pct_adv is not None and np.array_equal(rungs.hpp_pct_adv, 100.0 * rungs.hpp_usd / 2e9)
     assert ladder(book_of_legs([call(1, S)]), SETTINGS).hpp_pct_adv is None
-    assert (
-        per_adv(4e6, 2e9) == 0.2
-        and per_adv(None, 2e9) is None
-        and per_adv(1.0, None) is None
-        and per_adv(1.0, 0.0) is None
-    )
+    assert ladder(book_of_legs([call(1, S)]), SETTINGS, adv_usd=0.0).hpp_pct_adv is None
 
 
 def test_every_rung_is_a_full_repricing() -> None:
@@ -101,7 +97,7 @@ def test_small_moves_are_the_local_number() -> None:
     totals, rungs = exposures(book, SETTINGS).totals, ladder(book, small)
     assert totals.ngi_usd is not None and totals.vss_usd is not None and totals.chl_24h_usd is not None
     for move in (Move(1e-3, 0, 0), Move(0, 1e-3, 0), Move(0, 0, 1e-2 / 24)):
-        want = local_hpp_usd(totals.ngi_usd, totals.vss_usd, totals.chl_24h_usd, move)
+        want = -(totals.ngi_usd * move.spot_pct + totals.vss_usd * move.vol_points + totals.chl_24h_usd * move.days)
         got = at(rungs, move.spot_pct, move.vol_points, 1e-2 if move.days else 0.0)
         assert got == pytest.approx(
             want, rel=2e-3

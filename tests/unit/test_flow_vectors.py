@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from pricers import units, value_options
 from streams.flow.exposures import Metric, exposures
 from streams.flow.flips import FlipStatus, SmileRule, Variant, flip_set
-from streams.flow.pressure import Move, local_hpp_usd, one_pct
+from streams.flow.pressure import PressureLog, one_pct, pressure_base, step_pressure
 from streams.flow.settings import FlowSettings, GreeksSource
 from streams.flow.walls import max_pain
 from tests.flow_world import DAY_S, book_of_legs, call, put
@@ -58,10 +59,12 @@ def test_every_exposure_of_the_two_leg_book() -> None:
 
 def test_hedge_pressure_of_the_two_leg_book() -> None:
     """Row 4; J1, E-62: + means that dealers buy."""
-    totals = exposures(book_of_legs(TWO_LEGS), EUROPEAN).totals
-    assert totals.ngi_usd is not None and totals.vss_usd is not None and totals.chl_24h_usd is not None
-    hpp = local_hpp_usd(totals.ngi_usd, totals.vss_usd, totals.chl_24h_usd, Move(1.0, -1.0, 8 / 24))
-    assert digits(hpp, 2) == "115132.19"
+    book, over_8h = book_of_legs(TWO_LEGS), dataclasses.replace(EUROPEAN, realised_minutes=(480.0,))
+    then = pressure_base(book, exposures(book, over_8h), 0.50, over_8h)
+    now = then._replace(ts_ns=then.ts_ns + 8 * 3_600 * 10**9, index_price=1.01 * book.index_price, vol=0.49)
+    log, _ = step_pressure(PressureLog(), then, over_8h)
+    _, (realised,) = step_pressure(log, now, over_8h)
+    assert digits(realised.hpp_usd, 2) == "115132.19"
 
 
 def test_flip_of_the_two_leg_book() -> None:
