@@ -1,4 +1,4 @@
-"""Dealer flow of the last minutes of a recorded expiry: 13 April 2023, BTC, three expiries, read in place (H7, J1, J9, J10, K4)."""
+"""Dealer flow of the last minutes of a recorded expiry: 13 April 2023, BTC, three expiries, read in place (A34, H7, J1, J9, J10, K4)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from schemas import Flow, FlowStrike
+from schemas import Flow, FlowStrike, SettlementFlow
 from streams.flow.fold import Context
 from streams.flow.settings import FlowSettings, GreeksSource
 from tests.recorded.flow import exposure
 from tests.recorded.in_process import NS_PER_S, Part, Reading, flows
 from tests.recorded.run import EXPIRY_13_APRIL_NS as EXPIRY_NS
 
-FROM_NS, UNTIL_NS = EXPIRY_NS - 180 * NS_PER_S, EXPIRY_NS + 5 * NS_PER_S
+FROM_NS, UNTIL_NS = EXPIRY_NS - 180 * NS_PER_S, EXPIRY_NS + 8 * NS_PER_S
 LEAD_NS = 125 * NS_PER_S
 """Over the last sweep of the recording, so that the chain is whole."""
 AVERAGE, EUROPEAN = GreeksSource.SETTLEMENT_AVERAGE, GreeksSource.EUROPEAN
@@ -27,12 +27,16 @@ class Recorded:
     def __init__(self, recording: Path) -> None:
         self.flows: dict[int, Flow] = {}
         self.strikes: dict[int, list[FlowStrike]] = {}
+        self.windows: list[SettlementFlow] = []
         part = Part(recording, ("BTC",), FROM_NS - LEAD_NS, UNTIL_NS, ("13APR23", "28APR23", "30JUN23"))
         settings = FlowSettings(profile_step_ratio=0.02, ladder_every_s=600.0, strikes_every_s=1.0)
         self.n_rows = flows(part, [Reading(Context(settings), self.take)])
 
-    def take(self, record: Flow | FlowStrike) -> None:
+    def take(self, record: Flow | FlowStrike | SettlementFlow) -> None:
         if record.ts_event_ns < FROM_NS:
+            return
+        if isinstance(record, SettlementFlow):
+            self.windows.append(record)
             return
         if isinstance(record, FlowStrike):
             self.strikes.setdefault(record.ts_event_ns, []).append(record)
@@ -98,6 +102,13 @@ def test_h7_the_averages_gamma_of_the_expiring_series_vanishes_and_the_european_
     assert abs(end[0]) <= 2 / 45 * abs(begin[0])
     assert abs(late[1]) > 10 * abs(begin[1]), "the European one grows to the end"
     assert all(abs(european) > 100 * abs(average) for average, european in (late, end))
+
+
+def test_a34_a_window_of_which_no_trade_is_known_says_none_and_how_little_was_seen(recorded: Recorded) -> None:
+    (window,) = recorded.windows
+    assert (window.currency, window.expiry_ns, window.ts_event_ns) == ("BTC", EXPIRY_NS, EXPIRY_NS + 5 * NS_PER_S)
+    assert 180 / 1_800 <= window.seen_share <= (180 + LEAD_NS / NS_PER_S + 1) / 1_800 and not window.is_whole
+    assert window.is_cold and all(flow.n_trades == 0 and flow.volume_usd == 0.0 for flow in window.flows)
 
 
 def test_j9_levels_stand_still_before_the_expiry_and_a_warning_says_so(recorded: Recorded) -> None:
