@@ -14,6 +14,7 @@ import click
 from streams.cli.session import Moment, asked_to_stop, clear_errors, find_bootstrap, iso
 
 if TYPE_CHECKING:
+    from streams.flow.perpetual import OrderFlow
     from streams.history.questions import History
     from streams.history.settings import HistorySettings
 
@@ -59,6 +60,21 @@ def _answers() -> Iterator[None]:
         yield
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _order_flow(path: Path, currency: str) -> OrderFlow:
+    """Of the perpetual; what of the file was left out is said on stderr."""
+    from streams.cli.uplift import rows_of
+    from streams.flow.perpetual import order_flow
+
+    try:
+        with contextlib.ExitStack() as stack:
+            found = order_flow(rows_of(path, stack), currency)
+    except (OSError, ValueError, csv.Error) as error:
+        raise click.ClickException(f"{path}: {error}") from error
+    left_out = f"{found.n_other} of other instruments and {found.n_repeats} repeats left out"
+    click.echo(f"{path}: {found.time_ns.size} trades of {currency}-PERPETUAL; {left_out}", err=True)
+    return found
 
 
 def _tell_empty(history: History, table: str, currency: str = "") -> None:
@@ -224,27 +240,37 @@ def as_of(
 @click.option("--currency", required=True, metavar="BTC", help="The coin.")
 @since_option
 @until_option
+@click.option(
+    "--perpetual-trades",
+    "trades_path",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Trades of the coin's perpetual, rows as the venue has them: CSV, JSON lines, Parquet. For flow_5min_usd.",
+)
 @click.option("--json", "is_json", is_flag=True, help="JSON, one object a line, instead of CSV.")
 @folder_option
 @namespace_option
 def ab(
-    currency: str, since_ns: int, until_ns: int, is_json: bool, folder: Path | None, namespace: str | None
+    currency: str, since_ns: int, until_ns: int, trades_path: Path | None, is_json: bool, folder: Path | None, namespace: str | None
 ) -> None:  # fmt: skip
     """The A/B record of a coin's dealer flow: European exposures beside the settlement average's, a row each final second.
 
     CSV as `greekstream uplift` reads it: NGI, VSS, distance of the flip, hedge pressure of both models, and what they rest on.
-    What is not known is empty.
+    What is not known is empty; so is the perpetual's order flow without a file of its trades (docs/uplift.md).
 
     Example: greekstream history ab --currency BTC --since 2026-12-01 --until 2027-02-01 > ab.csv
     """
     settings = _settings(folder=folder, namespace=namespace)
     from streams.history import questions
 
+    trades = None if trades_path is None else _order_flow(trades_path, currency)
+
     writer: csv.DictWriter[str] | None = None
     history, n_rows = questions.History(settings.place), 0
     with _answers():
         try:
-            for row in questions.ab_rows(history, currency, since_ns, until_ns):
+            for row in questions.ab_rows(history, currency, since_ns, until_ns, trades):
                 n_rows += 1
                 if is_json:
                     click.echo(json.dumps(row))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams.flow.flips import SmileRule, Variant
+from streams.flow.perpetual import OrderFlow, flow_after
 from streams.flow.settings import GreeksSource
 
 MODELS = (GreeksSource.EUROPEAN, GreeksSource.SETTLEMENT_AVERAGE)
@@ -23,7 +24,7 @@ FIELDS = (
 """Fields of a ``Flow`` that a row is made of."""
 
 
-def ab_row(flow: Mapping[str, Any]) -> dict[str, Any]:
+def ab_row(flow: Mapping[str, Any], trades: OrderFlow | None = None) -> dict[str, Any]:
     """The row of a final record, its fields as plain values (``schemas.to_plain``, or history's rows).
 
     Null is "not known".  Flags are 0 or 1, so that a plan's ``where`` can ask for them.
@@ -34,8 +35,8 @@ def ab_row(flow: Mapping[str, Any]) -> dict[str, Any]:
 
         hpp_usd_m = -ngi_usd_m r,  r = spot's move of the last five minutes, per cent
 
-    what dealers trade if that move comes once more; + = they buy.  ``flow_5min_usd``, the perpetuals' order flow of the five minutes
-    after, is always null: nobody here reads their trades.
+    what dealers trade if that move comes once more; + = they buy.  ``flow_5min_usd``, the perpetual's order flow of the five minutes
+    after, is of a list of trades that one has (``perpetual``), and null without: the pipeline reads none.
 
     Errors: ValueError where the record does not have both models.
     """
@@ -47,10 +48,11 @@ def ab_row(flow: Mapping[str, Any]) -> dict[str, Any]:
         )
     trend_pct = next((one["spot_pct"] for one in flow["realised"] if one["minutes"] == TREND_MINUTES), None)
     expiry_ns, ts_ns = flow["next_expiry_ns"], flow["ts_event_ns"]
+    after_usd = None if trades is None else flow_after(trades, ts_ns, 60.0 * TREND_MINUTES)
     row: dict[str, Any] = {
         "ts_event_ns": ts_ns, "currency": flow["currency"], "price_index": f"{flow['currency'].lower()}_usd",
         "expiry_ns": expiry_ns, "seconds_to_expiry": None if expiry_ns is None else (expiry_ns - ts_ns) / NS_PER_S,
-        "index_price": flow["index_price"], "dvol": flow["dvol"], "flow_5min_usd": None, "side_model": flow["side_model"],
+        "index_price": flow["index_price"], "dvol": flow["dvol"], "flow_5min_usd": after_usd, "side_model": flow["side_model"],
         "side_coverage": flow["side_coverage"], "is_cold_start": int(flow["is_cold_start"]),
         "is_warming_up": int(flow["is_warming_up"]), "settings_hash": flow["settings_hash"],
         "engine_version": flow["engine_version"],

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from streams.flow.ab import FIELDS, ab_row
+from streams.flow.perpetual import OrderFlow
 from streams.history import asof, volatility
 from streams.history.settings import LIVE, HistorySettings
 from streams.history.store import StoreError, files, span_of
@@ -112,8 +113,12 @@ def newest(
     return asof.newest_at(rows, table.things, time_ns, max_age_s)
 
 
-def ab_rows(history: History, currency: str, begin_ns: int, end_ns: int) -> Iterator[dict[str, Any]]:
+def ab_rows(
+    history: History, currency: str, begin_ns: int, end_ns: int, trades: OrderFlow | None = None
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The A/B record (``ab_row``): a row of each final second of dealer flow with begin <= ts_event_ns < end, times rising.
+
+    trades : of the perpetual, for its order flow.
 
     Errors: StoreError where there is no such table; ValueError where a record does not have both models.
     """
@@ -124,7 +129,7 @@ def ab_rows(history: History, currency: str, begin_ns: int, end_ns: int) -> Iter
         rows = load(history, FLOW, begin, end, columns=(*FIELDS, "epoch", "log_offset"), currency=currency)
         finals = asof.newest_by(rows.filter(rows["is_final"]), ("ts_event_ns",))
         for batch in finals.to_batches(max_chunksize=A_BATCH):
-            yield from map(ab_row, batch.to_pylist())
+            yield from (ab_row(one, trades) for one in batch.to_pylist())
 
 
 def vols(history: History, instrument: str, begin_ns: int, end_ns: int, every_s: float = 60.0) -> pa.Table:

@@ -17,6 +17,7 @@ from schemas import Flow, FlowExposure, FlowFlip, FlowPressure
 from streams.cli import main
 from streams.flow.ab import FIELDS, ab_row
 from streams.flow.fold import new_state, step
+from streams.flow.perpetual import flow_after, order_flow
 from streams.flow.uplift import columns_of, parse_plan, read_record
 from streams.history.rows import Read, batches
 from streams.history.store import Store
@@ -189,3 +190,71 @@ def test_h7_an_export_of_nothing_is_empty_and_other_sources_are_one_line(
     other = [final._replace(greeks_source="auto") for final in finals]
     done = run(history(tmp_path, other))
     assert done.exit_code == 1 and done.stderr.startswith("Error: a record of BTC has greeks of auto and european")
+
+
+# --- the perpetual's order flow ---
+
+
+def perpetual(number: int, at_ns: int, side: str, usd: float, name: str = "BTC-PERPETUAL") -> dict[str, Any]:
+    """A trade as the venue gives it."""
+    return {
+        "trade_id": str(number), "instrument_name": name, "timestamp": at_ns // 10**6, "direction": side, "amount": usd, "price": 9.0,
+    }  # fmt: skip
+
+
+def test_h8_order_flow_is_what_takers_bought_less_what_they_sold_in_the_five_minutes_after() -> None:
+    """DEFINITIONS 3.8; begin exclusive, end inclusive, whatever the order of the rows and however often one comes."""
+    at = EXPIRY_NS
+    trades = [
+        perpetual(1, at, "buy", 7_000.0),
+        perpetual(2, at + NS, "sell", 500.0),
+        perpetual(3, at + 300 * NS, "buy", 90.0),
+        perpetual(4, at + 300 * NS + 10**6, "sell", 6.0),
+        perpetual(5, at + NS, "buy", 1e9, name="ETH-PERPETUAL"),
+    ]
+    found = order_flow([*trades[::-1], trades[1]], "BTC")
+    assert (found.n_other, found.n_repeats) == (1, 1)
+    assert flow_after(found, at, 300.0) == 90.0 - 500.0
+    assert flow_after(found, at + NS, 299.0) == 90.0
+    assert flow_after(found, at + 2 * NS, 1.0) == 0.0, "known, and nothing was traded"
+    assert flow_after(found, at - 1, 300.0) is None and flow_after(found, at + NS, 300.0) is None, "beyond the list"
+    assert flow_after(order_flow([], "BTC"), at, 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"direction": "zero"}, "'zero'"), ({"amount": "x"}, "could not convert"), ({"amount": "nan"}, "is no number"),
+     ({"timestamp": None}, "want timestamp")],
+)  # fmt: skip
+def test_h8_a_trade_that_cannot_be_read_is_told_with_its_number(changes: dict[str, Any], says: str) -> None:
+    rows = [perpetual(1, EXPIRY_NS, "buy", 1.0), perpetual(2, EXPIRY_NS, "buy", 1.0) | changes]
+    with pytest.raises(ValueError, match=r"trade 2: .*") as raised:
+        order_flow(rows, "BTC")
+    assert says in str(raised.value)
+
+
+def test_h8_the_export_takes_the_perpetuals_trades_from_a_file(
+    folder: Path, finals: list[Flow], tmp_path: Path
+) -> None:
+    own = [final.ts_event_ns for final in finals if final.currency == "BTC"]
+    path = tmp_path / "trades.jsonl"
+    trades = [
+        perpetual(i, own[0] + i * NS, "buy" if i % 3 else "sell", 10.0 * i)
+        for i in range((own[-1] - own[0]) // NS + 300)
+    ]
+    path.write_text("\n".join(map(json.dumps, trades)))
+    done = run(folder, "--json", "--perpetual-trades", str(path))
+    flows = [json.loads(line)["flow_5min_usd"] for line in done.stdout.splitlines()]
+    want = []
+    for at_ns in own:
+        after = [one for one in trades if at_ns < one["timestamp"] * 10**6 <= at_ns + 300 * NS]
+        want.append(sum((1 if one["direction"] == "buy" else -1) * one["amount"] for one in after))
+    assert flows[:-1] == want[:-1] and flows[-1] is None, "the list ends a second too early for the last"
+    assert (
+        done.stderr == f"{path}: {len(trades)} trades of BTC-PERPETUAL; 0 of other instruments and 0 repeats left out\n"
+    )
+    path.write_text("{}\nnothing\n")
+    assert (
+        run(folder, "--perpetual-trades", str(path)).stderr
+        == "Error: line 2 is no JSON: Expecting value: line 1 column 1 (char 0)\n"
+    )
