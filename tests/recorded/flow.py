@@ -30,10 +30,12 @@ SINCE, UNTIL = "2023-04-13T07:00:00Z", "2023-04-13T08:10:00Z"
 LEAD_NS = 330 * NS_PER_S
 """Played before, so that the whole chain has come: the recording sweeps it once in five minutes."""
 EVERY_S = 10.0
-SHOWN_MIN, WINDOW_MIN = (-60.0, 10.0), -30.0
-TABLE_MIN = (-60, -45, -31, -25, -20, -17, -15, -12, -10, -7, -5, -3, -2, -1, -0.5, 0, 1, 5, 9)
+"""Between two points of a curve but in the last minute, where each second has one, and between two of the venue's."""
+SHOWN_MIN, WINDOW_MIN, LAST_MIN = (-60.0, 10.0), -30.0, (-2.0, 0.1)
+TABLE_MIN = (-60, -45, -31, -25, -20, -17, -15, -12, -10, -7, -5, -3, -2, -1, -0.5, -1 / 60, 0, 1, 5, 9)
 OURS, EUROPEAN, VENUE, COVERAGE = "#0b6e4f", "#c8553d", "#1d3557", "#6b4c9a"
 AVERAGE = GreeksSource.SETTLEMENT_AVERAGE
+Points = Iterable[tuple[float, float | None]]
 
 
 class Pair(NamedTuple):
@@ -157,57 +159,67 @@ def summary(currency: str, series: Series) -> Iterable[str]:
         )
 
 
-def thinned(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, float]]:
-    """One of each ten seconds, of those that are known; millions of USD."""
-    found = ((at, value) for at, value in points if value is not None and round(at * 60) % EVERY_S == 0)
+def drawn(
+    points: Iterable[tuple[float, float | None]], every_s: float = EVERY_S, since_min: float = SHOWN_MIN[0]
+) -> list[tuple[float, float]]:
+    """One of each so many seconds, all of the last minute, of those that are known; millions of USD."""
+    found = (
+        (at, value)
+        for at, value in points
+        if value is not None and at >= since_min and (round(at * 60) % every_s == 0 or -1.0 < at < 0.0)
+    )  # fmt: skip
     return [(round(at, 3), float(f"{value / 1e6:.4g}")) for at, value in found]
 
 
-def ticks_of(values: Sequence[float]) -> list[float]:
-    """Six y ticks around the values and 0, at the least round step that will do."""
-    low, high = min(0.0, *values), max(0.0, *values)
+def ticks_of(curves: Sequence[Curve], *, has_zero: bool = True) -> list[float]:
+    """Some five y ticks around the values, and around 0 where that says something, at a round step."""
+    values = [y for curve in curves for _, y in curve.points]
+    low, high = (min(0.0, *values), max(0.0, *values)) if has_zero else (min(values), max(values))
     steps = (digit * 10.0**exponent for exponent in range(-3, 9) for digit in (1.0, 2.0, 2.5, 5.0))
-    step = next(one for one in steps if (math.floor(low / one) + 5) * one >= high)
-    return [round((math.floor(low / step) + i) * step, 6) for i in range(6)]
+    step = next(one for one in steps if math.ceil(high / one) - math.floor(low / one) <= 6)
+    return [round(i * step, 6) for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
+
+
+def curves_of(ours: Points, european: Points, venue: Points, every_s: float, since_min: float) -> list[Curve]:
+    """The three models."""
+    return [
+        Curve("settlement average", drawn(ours, every_s, since_min), OURS, 2.2),
+        Curve("European at the same vol", drawn(european, every_s, since_min), EUROPEAN, 1.4),
+        Curve("the venue's gammas", drawn(venue, EVERY_S, since_min), VENUE, 1.0),
+    ]
 
 
 def panels(currency: str, average: Series, venue: Series) -> list[Panel]:
-    """NGI of the expiring series, of all, and coverage."""
-    x_ticks = [(-60, "07:00"), (-30, "07:30"), (0, "08:00")]
-    before = {at: pair for at, pair in average.expiring.items() if at < 0}
-    expiring = [
-        Curve("settlement average", thinned((at, pair.average) for at, pair in before.items()), OURS, 2.2),
-        Curve("European at the same vol", thinned((at, pair.other) for at, pair in before.items()), EUROPEAN, 1.4),
-        Curve("the venue's gammas", thinned((at, pair.other) for at, pair in venue.expiring.items() if at < 0), VENUE, 1.0),
-        Curve("open interest with greeks, %", (), COVERAGE, 1.4),
-    ]  # fmt: skip
+    """NGI of the expiring series, its last two minutes second by second, NGI of all, and coverage."""
+    hour, end = [(-60, "07:00"), (-30, "07:30"), (0, "08:00")], [(-2, "07:58"), (-1, "07:59"), (0, "08:00")]
 
-    def of_all(series: Series, source: str) -> list[tuple[float, float]]:
-        return thinned((at, exposure(flow, source).ngi_usd) for at, flow in series.flows.items())
+    def expiring(every_s: float, since_min: float) -> list[Curve]:
+        before = {at: pair for at, pair in average.expiring.items() if at < 0}
+        theirs = ((at, pair.other) for at, pair in venue.expiring.items() if at < 0)
+        ours, european = ([(at, pair[i]) for at, pair in before.items()] for i in (0, 1))
+        return curves_of(ours, european, theirs, every_s, since_min)
 
-    whole = [
-        Curve("settlement average", of_all(average, AVERAGE), OURS, 2.2),
-        Curve("European at the same vol", of_all(average, GreeksSource.EUROPEAN), EUROPEAN, 1.4),
-        Curve("the venue's gammas", of_all(venue, GreeksSource.VENUE), VENUE, 1.0),
-    ]
+    def of_all(series: Series, source: str) -> Points:
+        return ((at, exposure(flow, source).ngi_usd) for at, flow in series.flows.items())
+
+    whole = curves_of(
+        of_all(average, AVERAGE), of_all(average, GreeksSource.EUROPEAN), of_all(venue, GreeksSource.VENUE), EVERY_S, SHOWN_MIN[0]
+    )  # fmt: skip
     shares = [
         (round(at, 3), round(100 * (exposure(flow, AVERAGE).open_interest_share or 0.0), 2))
         for at, flow in average.flows.items()
         if round(at * 60) % EVERY_S == 0
     ]
-    band = (WINDOW_MIN, 0.0)
-
-    def panel(title: str, curves: Sequence[Curve], y_ticks: Sequence[float]) -> Panel:
-        return Panel(f"{currency}: {title}", curves, SHOWN_MIN, x_ticks, y_ticks, band=band, size=(430, 230))
-
-    def values(curves: Sequence[Curve]) -> list[float]:
-        return [point[1] for curve in curves for point in curve.points]
-
+    coverage = [Curve("open interest with greeks, %", shares, COVERAGE, 1.4)]
+    wide, near = expiring(EVERY_S, SHOWN_MIN[0]), expiring(1.0, LAST_MIN[0])
+    legend = Curve("open interest with greeks, %", (), COVERAGE, 1.4)
+    band, last, title = (WINDOW_MIN, 0.0), (LAST_MIN[0], 0.0), "NGI of the expiring series"
     return [
-        panel("NGI of the expiring series, M USD per +1 %", expiring, ticks_of(values(expiring))),
-        panel("NGI of all options, M USD per +1 %", whole, ticks_of(values(whole))),
-        panel("open interest with greeks, %", [Curve("coverage", shares, COVERAGE, 1.4)], (90, 92, 94, 96, 98, 100)),
-    ]
+        Panel(f"{currency}: {title}, M USD per +1 %", [*wide, legend], SHOWN_MIN, hour, ticks_of(wide), band, (430, 230)),
+        Panel(f"{currency}: the same in its last two minutes, each second", near, LAST_MIN, end, ticks_of(near), last, (430, 230)),
+        Panel(f"{currency}: NGI of all options, M USD per +1 %", whole, SHOWN_MIN, hour, ticks_of(whole, has_zero=False), band, (430, 190)),
+        Panel(f"{currency}: open interest with greeks, %", coverage, SHOWN_MIN, hour, (92, 94, 96, 98, 100), band, (430, 140)),
+    ]  # fmt: skip
 
 
 def draw(found: dict[str, tuple[Series, Series]]) -> str:
@@ -222,7 +234,7 @@ def main() -> int:
     parser.add_argument("--from", dest="since", default=SINCE)
     parser.add_argument("--until", default=UNTIL)
     parser.add_argument(
-        "--every", type=float, default=EVERY_S, help="s between two records; 1 as the service does, ten times slower"
+        "--every", type=float, default=1.0, help="s between two records; 1 as the service does, 10 for a quick look"
     )
     parser.add_argument("--currencies", default="BTC,ETH")
     parser.add_argument("--svg", type=Path, default=ROOT / "docs" / "flow-2023-04-13.svg")
