@@ -64,14 +64,14 @@ def _answers() -> Iterator[None]:
 
 def _order_flow(path: Path, currency: str) -> OrderFlow:
     """Of the perpetual; what of the file was left out is said on stderr."""
-    from streams.cli.uplift import rows_of
+    from streams.cli.uplift import rows_of, why
     from streams.flow.perpetual import order_flow
 
     try:
         with contextlib.ExitStack() as stack:
             found = order_flow(rows_of(path, stack), currency)
     except (OSError, ValueError, csv.Error) as error:
-        raise click.ClickException(f"{path}: {error}") from error
+        raise click.ClickException(f"{path}: {why(error)}") from error
     left_out = f"{found.n_other} of other instruments and {found.n_repeats} repeats left out"
     click.echo(f"{path}: {found.time_ns.size} trades of {currency}-PERPETUAL; {left_out}", err=True)
     return found

@@ -46,6 +46,11 @@ def read_yaml(text: str) -> Any:
         raise click.ClickException(f"the plan is no YAML: {error}") from error
 
 
+def why(error: Exception) -> str:
+    """What is wrong, without the number and the path that an OSError repeats."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 def read_plan(path: Path) -> Plan:
     from streams.flow.uplift import PlanError, parse_plan
 
@@ -54,7 +59,7 @@ def read_plan(path: Path) -> Plan:
     except PlanError as error:
         raise click.ClickException(f"{path}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"cannot read {path}: {error}") from error
+        raise click.ClickException(f"cannot read {path}: {why(error)}") from error
 
 
 def _lines(file: IO[str]) -> Iterator[dict[str, Any]]:
@@ -129,7 +134,7 @@ def command(plan_path: Path, data_path: Path | None, expect: str | None, is_json
         with data_path.open("rb") as file:
             data_digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     except (DataError, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise click.ClickException(f"{data_path}: {error}") from error
+        raise click.ClickException(f"{data_path}: {why(error)}") from error
     click.echo(json.dumps(as_json(verdict, data_digest)) if is_json else as_text(verdict, data_digest))
     if verdict.state != State.DECIDED:
         raise click.exceptions.Exit(NOT_YET)

@@ -91,7 +91,7 @@ def test_h8_the_digest_is_printed_before_and_with_the_result_and_another_plan_is
         ("ab.csv", "time\n1\n", "no column ts_event_ns"),
         ("ab.jsonl", "{\n", "line 1 is no JSON"),
         ("ab.jsonl", "[1]\n", "line 1: want one JSON object a line"),
-        ("gone.csv", None, "No such file"),
+        ("gone.csv", None, "gone.csv: No such file or directory\n"),
         ("ab.csv.gz", "no gzip", "ot a gzipped file"),
     ],
 )
@@ -110,7 +110,9 @@ def test_h8_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch:
     assert done.exit_code == 1 and "install it, or write CSV or JSON lines" in done.output
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "cannot read"), ("title: x\n", "registered: is missing")])
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "plan.yaml: No such file or directory\n"), ("title: x\n", "registered: is missing")]
+)
 def test_h8_a_plan_that_cannot_be_used_says_why(tmp_path: Path, content: str | None, says: str) -> None:
     path = tmp_path / "plan.yaml"
     if content is not None:
