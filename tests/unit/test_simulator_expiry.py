@@ -18,7 +18,7 @@ NAME = "9JAN26"
 
 @pytest.fixture(scope="module")
 def through_expiry():
-    """A quiet small market from 07:29:50 to 08:00:10, and all it said."""
+    """A quiet small market from 07:29:50 to 08:00:10, and what it said; of the tickers those from the expiry on."""
     state = new_market(
         seed=2,
         start_ns=EXPIRY_NS - 1810 * 10**9,
@@ -32,7 +32,8 @@ def through_expiry():
     for _ in range(18_200):
         state, updates = step(state)
         if updates.indices or updates.changes:
-            said.append((updates, [tickers.ticker(state, state.options[r].name) for r in updates.option_rows]))
+            rows = updates.option_rows if updates.now_ns >= EXPIRY_NS else ()
+            said.append((updates, [tickers.ticker(state, state.options[r].name) for r in rows]))
     return said, state
 
 
