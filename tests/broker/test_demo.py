@@ -38,7 +38,7 @@ def processes_of(namespace: str) -> list[psutil.Process]:
 @pytest.mark.slow
 def test_the_demo_prices_the_whole_chain_and_says_so_in_json(bootstrap: str, tmp_path: Path) -> None:
     result = subprocess.run(
-        demo("--seconds", "10", "--json", "--rate", "300", "--workers", "2", "--namespace", "demo-json"),
+        demo("--seconds", "10", "--json", "--rate", "150", "--workers", "2", "--namespace", "demo-json"),
         cwd=ROOT, env=environment(bootstrap, tmp_path), capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
