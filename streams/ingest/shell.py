@@ -62,7 +62,8 @@ class Ingest:
         )
         self._state = state
         self._is_pressed = False
-        self._claim_due_ns = self._log_due_ns = self._turn_ns = 0
+        self._claim_due_ns = self._log_due_ns = 0
+        self._reading_since_ns: int | None = None
         self._last: dict[str, int] = {}
         self._page, self._page_due_ns = page, 0
         self._n_frames = self._n_connections = 0
@@ -85,10 +86,19 @@ class Ingest:
             while self._producer.n_queued > self._settings.queue_high:
                 self._producer.check()
                 await asyncio.sleep(0.002)
-        if now_ns - self._turn_ns >= TURN_NS:
+        if self._has_read_on(now_ns):
             for _ in range(N_TURNS):
                 await asyncio.sleep(0)
-            self._turn_ns = self._clock.now_ns()
+
+    def _has_read_on(self, now_ns: int) -> bool:
+        """Whether frames have come on end for TURN_NS: the loop, which forgets their beginning in its next turn, has had none."""
+        if self._reading_since_ns is None:
+            self._reading_since_ns = now_ns
+            asyncio.get_running_loop().call_soon(self._forget_reading)
+        return now_ns - self._reading_since_ns >= TURN_NS
+
+    def _forget_reading(self) -> None:
+        self._reading_since_ns = None
 
     def tick(self) -> None:
         """What is due by our clock: the core's timers, Kafka's reports, pressure, claims of others, the log line."""
