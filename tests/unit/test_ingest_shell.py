@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from click.testing import CliRunner
 
@@ -9,8 +13,10 @@ from schemas import Clock, SettlementFixing, UnderlyingQuote
 from streams import settings as settings_module
 from streams.cli import main
 from streams.deribit.client import MAINNET, TESTNET
+from streams.ingest import core
 from streams.ingest.lookback import Lookback
 from streams.ingest.settings import IngestSettings
+from streams.ingest.shell import N_TURNS, TURN_NS, Ingest
 from streams.partitioning import N_PARTITIONS
 from tests.ingest_world import CALL, NOON, OTHER, S, at, trade
 
@@ -101,3 +107,38 @@ def test_the_command_refuses_raw_intervals_without_a_key_before_it_claims_anythi
     )
     assert result.exit_code == 2
     assert "DERIBIT_CLIENT_ID" in result.output
+
+
+@pytest.mark.parametrize(
+    ("apart_ns", "is_alone", "most_turns"),
+    [
+        (TURN_NS // 10, False, 100 // 10 * N_TURNS),  # a burst, on end
+        (20 * TURN_NS, True, 101),  # each when the last is long done: the loop has its turns anyway
+    ],
+)
+def test_a_burst_of_frames_gives_the_loop_a_few_turns_a_millisecond_and_frames_apart_give_none(
+    apart_ns: int, is_alone: bool, most_turns: int
+) -> None:
+    clock: Any = SimpleNamespace(now_ns=lambda: NOON + n_read * apart_ns)
+    nobody: Any = SimpleNamespace(n_queued=0, write=None, write_status=lambda record: None)
+    ingest = Ingest(IngestSettings(), core.new_state(1), nobody, nobody, nobody, clock, nobody)
+    n_read = n_turns = 0
+
+    async def count_turns() -> None:
+        nonlocal n_turns
+        while True:
+            await asyncio.sleep(0)
+            n_turns += 1
+
+    async def read() -> None:
+        nonlocal n_read
+        counter = asyncio.create_task(count_turns())
+        for _ in range(100):
+            n_read += 1
+            await ingest.on_events([])
+            if is_alone:
+                await asyncio.sleep(0)
+        counter.cancel()
+
+    asyncio.run(read())
+    assert 0.8 * most_turns <= n_turns <= most_turns
