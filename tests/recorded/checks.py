@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,8 +99,8 @@ class Rows:
         # The leading term is an expansion: not for the last minutes before the window.
         if not WINDOW_S < seconds_left < 2 * 86_400 or effective < 0.4 * row.tau_years or not row.european_price_usd:
             return
-        if abs(np.log(row.strike / row.forward)) < 0.1 * row.sigma * np.sqrt(row.tau_years):
-            want = np.sqrt(effective / row.tau_years) - 1
+        if abs(math.log(row.strike / row.forward)) < 0.1 * row.sigma * math.sqrt(row.tau_years):
+            want = math.sqrt(effective / row.tau_years) - 1
             self.average_effects.append((row.price_usd / row.european_price_usd - 1) / want)  # type: ignore[operator]
 
     def column(self, name: str) -> Floats:
