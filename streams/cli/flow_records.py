@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import schemas
@@ -23,15 +25,29 @@ class NoFlow(ValueError):
 def newest(bootstrap: str, namespace: str, topic: Topic, suffix: str = "") -> list[Any]:
     """The records of the last seconds of a topic of dealer flow, in order."""
     name = topics.full_name(topic, namespace, suffix)
-    n_partitions = kafka.topic_names(bootstrap).get(name)
+    names = kafka.topic_names(bootstrap)
+    n_partitions = names.get(name)
     if n_partitions is None:
         option = f" --namespace {namespace}" if namespace else ""
-        raise TopicMissing(f"no topic {name} at {bootstrap}; start: greekstream flow-service{option}")
+        raise TopicMissing(
+            f"no topic {name} at {bootstrap}; start: greekstream flow-service{option}{elsewhere(names, topic)}"
+        )
     first = window_starts(bootstrap, name, range(n_partitions), WINDOW_S)
     ends = {p: end for p, (_, end) in kafka.watermarks(bootstrap, name, range(n_partitions)).items()}
     resolve = kafka.resolver(bootstrap, namespace)
     found = kafka.read_range(bootstrap, name, {p: (first[p], ends[p]) for p in ends})
     return [schemas.decode(message.value() or b"", resolve) for message in found]
+
+
+def elsewhere(names: Iterable[str], topic: Topic) -> str:
+    """Which namespaces have the topic, for one who named another or forgot to name any."""
+    found = []
+    for name in names:
+        with contextlib.suppress(KeyError):
+            namespace, _, _ = topics.split_name(name)
+            if topics.full_name(topic, namespace) == name:
+                found.append(f"--namespace {namespace}" if namespace else "no --namespace")
+    return f", or ask with {' or '.join(sorted(found))}: there is one" if found else ""
 
 
 def flows(bootstrap: str, namespace: str, suffix: str, *, only_final: bool) -> dict[str, list[Flow]]:

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from schemas import Flow, FlowStrike
+from streams import topics
 from streams.cli import flow_view, main
-from streams.cli.flow_records import NoFlow, of_currency
+from streams.cli.flow_records import NoFlow, elsewhere, of_currency
 from streams.cli.flow_view import Picture
 from streams.flow.fold import new_state, step
 from tests.flow_log import CONTEXT, interleaved, lanes
@@ -110,6 +111,14 @@ def test_the_line_is_pairs_of_name_and_price(picture: Picture) -> None:
     words = rest.split(", ")
     assert symbol == "BTCUSD" and len(words) == 2 * len(flow_view.levels(picture.flow))
     assert all(float(value) > 0 for value in words[1::2])
+
+
+def test_one_who_forgets_the_namespace_is_told_which_there_are() -> None:
+    names = ["demo.flow.v1", "sim.flow.v1", "sim.flow.v1.again", "old.flow.strikes.v1", "somebody.elses", "flow"]
+    assert elsewhere(names[:2], topics.FLOW) == ", or ask with --namespace demo or --namespace sim: there is one"
+    assert elsewhere(names[1:], topics.FLOW_STRIKES) == ", or ask with --namespace old: there is one"
+    assert elsewhere(names[2:], topics.FLOW) == ""
+    assert elsewhere(["flow.v1"], topics.FLOW) == ", or ask with no --namespace: there is one"
 
 
 def test_a_currency_without_records_says_which_there_are(picture: Picture) -> None:
