@@ -10,7 +10,7 @@ default, fields that it has more are dropped, an enum symbol unknown here become
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -52,11 +52,30 @@ CLASSES: dict[str, type[Any]] = {
     name: thing for room in (enums, *ROOMS) for name, thing in vars(room).items() if isinstance(thing, type)
 }
 """Class of every record and enum by its name in the .avsc."""
-_COMPILERS = {cls: Compiler(CLASSES, json.loads(SCHEMA_TEXT[cls])) for cls in RECORD_TYPES}
-_ENCODERS = {cls: compiler.encoder() for cls, compiler in _COMPILERS.items()}
-_DECODERS = {cls: compiler.decoder() for cls, compiler in _COMPILERS.items()}
-_BY_FINGERPRINT = {FINGERPRINT[cls]: _DECODERS[cls] for cls in RECORD_TYPES}
-_BY_TEXT = {SCHEMA_TEXT[cls]: _DECODERS[cls] for cls in RECORD_TYPES}
+_TYPE_BY_FINGERPRINT = {FINGERPRINT[cls]: cls for cls in RECORD_TYPES}
+_TYPE_BY_TEXT = {SCHEMA_TEXT[cls]: cls for cls in RECORD_TYPES}
+
+
+class _Made(dict[Any, Any]):
+    """Functions by record type, each made when it is first asked for: no process needs all, and all take 0.1 s."""
+
+    def __init__(self, make: Callable[[type[Any]], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, cls: type[Any]) -> Any:
+        made = self[cls] = self._make(cls)
+        return made
+
+
+def _compiler(cls: type[Any]) -> Compiler:
+    return Compiler(CLASSES, json.loads(SCHEMA_TEXT[cls]))
+
+
+_ENCODERS = _Made(lambda cls: _compiler(cls).encoder())
+_DECODERS = _Made(lambda cls: _compiler(cls).decoder())
+_BY_FINGERPRINT: dict[bytes, Decoder] = {}
+"""Those of packaged schemas that have been met."""
 
 
 def encode(record: Any, framing: Framing = SINGLE_OBJECT) -> bytes:
@@ -77,11 +96,11 @@ def encode(record: Any, framing: Framing = SINGLE_OBJECT) -> bytes:
 
 def _encode_error(record: Any, framing: Framing, error: Exception) -> EncodeError:
     kind = record.__class__
-    if kind not in _ENCODERS:
+    if kind not in FINGERPRINT:
         return EncodeError(f"{kind.__name__} is no record that crosses a topic")
     if kind not in framing:
         return EncodeError(f"the framing has no entry for {full_name(kind)}: its schema is not registered")
-    return EncodeError(f"{kind.__name__}{misfit(record, _COMPILERS[kind].schema) or f': {error}'}")
+    return EncodeError(f"{kind.__name__}{misfit(record, json.loads(SCHEMA_TEXT[kind])) or f': {error}'}")
 
 
 def decode(data: bytes, resolve: Resolve = packaged) -> Any:
@@ -97,7 +116,7 @@ def decode(data: bytes, resolve: Resolve = packaged) -> Any:
         data = bytes(data)
     if data[:2] == SINGLE_OBJECT_MARK and len(data) >= _SINGLE_OBJECT_HEAD:
         at = _SINGLE_OBJECT_HEAD
-        body = _BY_FINGERPRINT.get(data[2:at]) or _body_of(data[2:at], resolve)
+        body = _BY_FINGERPRINT.get(data[2:at]) or _packaged_body(data[2:at]) or _body_of(data[2:at], resolve)
     elif data[:1] == CONFLUENT_MARK and len(data) >= _CONFLUENT_HEAD:
         at = _CONFLUENT_HEAD
         body = _body_of(int.from_bytes(data[1:at], "big"), resolve)
@@ -112,13 +131,21 @@ def decode(data: bytes, resolve: Resolve = packaged) -> Any:
     return record
 
 
+def _packaged_body(key: bytes) -> Decoder | None:
+    """Decoder of a packaged schema, made at its first frame."""
+    cls = _TYPE_BY_FINGERPRINT.get(key)
+    if cls is None:
+        return None
+    _BY_FINGERPRINT[key] = _DECODERS[cls]
+    return _BY_FINGERPRINT[key]
+
+
 def _body_of(key: bytes | int, resolve: Resolve) -> Decoder:
     """Decoder for a schema that has to be asked for."""
     text = resolve(key)
-    body = _BY_TEXT.get(text)
-    if body is None:
-        try:
-            body = reader_of(text)
-        except Unreadable as error:
-            raise UnknownSchema(key, str(error)) from error
+    cls = _TYPE_BY_TEXT.get(text)
+    try:
+        body: Decoder = reader_of(text) if cls is None else _DECODERS[cls]
+    except Unreadable as error:
+        raise UnknownSchema(key, str(error)) from error
     return body

@@ -31,7 +31,9 @@ def long_bytes(value: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = {value: long_bytes(value) for value in range(-64, 8192)}
+_SMALL = {(z >> 1) ^ -(z & 1): bytes((z,)) for z in range(0x80)}
+_SMALL |= {z >> 1: bytes(((z & 0x7F) | 0x80, z >> 7)) for z in range(0x80, 0x4000, 2)}
+"""-64 .. 8191: what is in most fields."""
 
 
 def put_long(value: int) -> bytes:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -49,23 +50,26 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
 
     Example: greekstream worker --id 0 --namespace sim
     """
-    from streams import broker
     from streams import settings as settings_module
+    from streams.worker.imports import lean
 
     state_dir = settings_module.state_dir()
     prepare_numba(state_dir)
-    import structlog
+    with lean():
+        import structlog
 
-    from streams import logs
-    from streams.engine import EngineSettings
-    from streams.metrics import MetricsSettings, serve
-    from streams.settings_catalogue import at_start
-    from streams.worker import app, readouts
-    from streams.worker.folds import load_maker
-    from streams.worker.settings import WorkerSettings
+        from streams import broker, logs
+        from streams.metrics import MetricsSettings, serve
+        from streams.settings_catalogue import at_start
+        from streams.worker import app, readouts
+        from streams.worker.settings import PRICING, WorkerSettings
 
-    settings = settings_module.load(WorkerSettings, "WORKER", worker_id=worker_id, namespace=namespace, group=group)
-    engine = settings_module.load(EngineSettings, "ENGINE")  # said now in one line, not by each restart
+        settings = settings_module.load(WorkerSettings, "WORKER", worker_id=worker_id, namespace=namespace, group=group)
+        said: dict[str, Any] = {}
+        if settings.fold == PRICING:  # another is told nothing of pricing, and needs no Numba
+            from streams.engine import EngineSettings
+
+            said["engine"] = settings_module.load(EngineSettings, "ENGINE")  # now in one line, not by each restart
     metrics = settings_module.load(MetricsSettings, "METRICS")
     page = readouts.page(metrics)
     if not only_warm_up:
@@ -74,7 +78,7 @@ def command(worker_id: int, namespace: str | None, group: str | None, only_warm_
     settings = dataclasses.replace(settings, bootstrap=bootstrap)
     logs.configure()
     if only_warm_up:
-        load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace).warm_up()
+        app.warm_maker(settings)
         return
-    structlog.get_logger().info("settings", **at_start(worker=settings, engine=engine))
+    structlog.get_logger().info("settings", **at_start(worker=settings, **said))
     app.run(settings, state_dir, metrics, page)

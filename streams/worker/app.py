@@ -31,6 +31,7 @@ from streams.worker.delivery import Delivery
 from streams.worker.engines import Engines
 from streams.worker.fence import Fence
 from streams.worker.folds import FoldMaker, load_maker
+from streams.worker.imports import lean, leaving_out
 from streams.worker.kernel import Kernel
 from streams.worker.latency import Latencies
 from streams.worker.log_reader import LogReader
@@ -361,11 +362,19 @@ def run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, pag
     os._exit(status)
 
 
+def warm_maker(settings: WorkerSettings) -> FoldMaker:
+    """The maker of the settings' fold, its kernels loaded, or compiled into the cache."""
+    with lean():
+        maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
+    with leaving_out(), rare_collections():  # Numba imports at its first kernel too, and compiling makes garbage
+        maker.warm_up()
+    return maker
+
+
 def _run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, page: WorkerPage) -> int:
     began = time.monotonic()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
-    maker.warm_up()
+    maker = warm_maker(settings)
     if not settings.parent_pid:  # the supervisor has done it for all of its workers
         kafka_schemas.publish_schemas(settings.bootstrap, settings.namespace)
     structlog.get_logger().info("warm", worker=settings.worker_id, after_s=round(time.monotonic() - began, 3))

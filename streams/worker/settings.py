@@ -10,6 +10,7 @@ from streams import topics
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 NS_PER_MIN = 60 * NS_PER_S
+PRICING = "streams.worker.pricing:make"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class WorkerSettings:
     """A graceful stop that takes longer is cut off; what it left undone comes again, identical."""
     report_s: float = 1.0
     """Interval of the worker's line of figures."""
-    fold: str = "streams.worker.pricing:make"
+    fold: str = PRICING
     """``module:function`` that makes the pure core; tests put a checksum here."""
     slow_share: Annotated[float, "fraction"] = 0.0
     """Tests only: share of kernel calls that are slowed down."""

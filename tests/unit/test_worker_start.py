@@ -1,0 +1,40 @@
+"""What a worker does before it joins: imports without what nobody uses, and few collections."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+from streams.garbage import YOUNG_OBJECTS, rare_collections
+
+SCRIPT = """
+import gc, sys
+from streams.worker.imports import ABSENT, HTTP, lean
+with lean():
+    import structlog, faust.types.web
+    assert not gc.isenabled()
+assert gc.isenabled() and gc.get_freeze_count()
+assert not [name for name in (*ABSENT, *HTTP) if name in sys.modules], "a stand-in is left"
+assert structlog.dev.rich is None
+import aiohttp.client, cffi, rich
+assert aiohttp.client.ClientSession is not faust.types.web.HttpClientT
+import json
+with lean():
+    import aiohttp.client
+print(aiohttp.client.ClientSession.__name__, aiohttp.client.ClientSession is not faust.types.web.HttpClientT)
+"""
+
+
+def test_what_a_worker_leaves_out_is_imported_as_ever_afterwards_and_what_is_there_is_left_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ClientSession True\n"), done.stderr
+
+
+def test_collections_are_rare_and_look_at_nothing_that_was_there_before() -> None:
+    before = gc.get_threshold()
+    with rare_collections():
+        assert gc.get_threshold()[0] == YOUNG_OBJECTS
+        assert gc.get_freeze_count() > 0
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
