@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import faust
+from faust.utils import venusian
 from mode.supervisors import CrashingSupervisor
 
+from streams.worker.consumer import RawSchema
 from streams.worker.work import Inbox
+
+
+@contextlib.contextmanager
+def _unnoted() -> Iterator[None]:
+    """Faust notes for its search of modules (``autodiscover``, off here) where an agent was made, and looks at the file of
+    every module there is for it: 0.1 s."""
+    noted, venusian.attach = venusian.attach, lambda *_, **__: None
+    try:
+        yield
+    finally:
+        venusian.attach = noted
 
 
 def attach(
@@ -27,10 +42,8 @@ def attach(
     Fails     never on data: what cannot be priced carries a status.  An exception here is a defect (or a record of a
               newer schema); it stops the worker before anything of the batch is acknowledged.
     """
-    ticks = app.topic(source_topic, value_serializer="raw", key_serializer="raw", value_type=bytes, key_type=bytes)
+    ticks = app.topic(source_topic, schema=RawSchema())
 
-    # concurrency 1: with 2 Faust commits past a message in flight, which is then lost on SIGKILL (faust #606)
-    @app.agent(ticks, name="price", concurrency=1, supervisor_strategy=CrashingSupervisor)
     async def price(stream: Any) -> None:
         # not noack_take: it polls, and half of its interval is latency; the inbox makes the batches, and they grow with the load
         records = stream.noack()
@@ -44,4 +57,7 @@ def attach(
             if inbox.is_full:
                 await inbox.room()
 
-    return price
+    # concurrency 1: with 2 Faust commits past a message in flight, which is then lost on SIGKILL (faust #606)
+    agent = app.agent(ticks, name="price", concurrency=1, supervisor_strategy=CrashingSupervisor)
+    with _unnoted():
+        return agent(price)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import math
 import os
 import signal
 import socket
@@ -45,7 +46,8 @@ EXIT_STOPPED, EXIT_FAILED, EXIT_REFUSED, EXIT_TAKEN = 0, 70, 65, 64
 LOG_ID_EVERY_S = 30.0
 BEAT_S = 1.0
 """Interval of the figures for metrics, health and the supervisor."""
-TICK_S = 0.05
+TICK_S, MOST_TICK_S = 0.05, 0.5
+"""Between two looks at whose checkpoint is due; the longer one is for partitions that have just been given."""
 FETCH_BYTES = 64 * 1024
 CATCH_UP_S = 86_400.0
 """A worker that folds a long log takes nothing from Faust meanwhile.  Its consumer would leave the group after 1 000 s of that
@@ -55,6 +57,10 @@ CATCH_UP_S = 86_400.0
 SWITCH_INTERVAL_S = 0.0005
 """The kernel gives the interpreter lock away in each compiled call and asks for it again: with Python's 5 ms each could
 cost 5 ms while the loop is busy, and a batch makes several."""
+
+
+class NoHttp:
+    """In the place of aiohttp's client, which Faust loads (with TLS's certificates) and no worker uses."""
 
 
 class WorkerApp(faust.App):
@@ -72,6 +78,10 @@ class WorkerApp(faust.App):
         dependencies = super().on_init_dependencies()
         self.sensors.remove(self.monitor)
         return dependencies
+
+    def create_event(self, key: Any, value: Any, headers: Any, message: Any) -> Any:
+        """Without a look at the settings for the class of each record's event."""
+        return faust.Event(self, key, value, headers, message)
 
     def _new_transport(self) -> Any:
         return DirectTransport(self.conf.broker_consumer, self)
@@ -103,6 +113,7 @@ def build_app(settings: WorkerSettings, data_dir: Path) -> WorkerApp:
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
+        HttpClient=NoHttp,
         store="memory://",
         cache="memory://",
         value_serializer="raw",
@@ -246,7 +257,8 @@ class Worker:
         every_s = self.settings.checkpoint_s
         due = {p: checkpoints.first_due_s(p, N_PARTITIONS, time.monotonic(), every_s) for p in range(N_PARTITIONS)}
         while True:
-            await asyncio.sleep(TICK_S)
+            wait_s = min((due[p] for p in self.fence.owned), default=math.inf) - time.monotonic()
+            await asyncio.sleep(min(max(wait_s, TICK_S), MOST_TICK_S))
             now_s = time.monotonic()
             for partition in sorted(self.fence.owned, key=due.__getitem__):
                 if due[partition] <= now_s:

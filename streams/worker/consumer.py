@@ -2,18 +2,61 @@
 
 Faust hands each record over in a task of its own, with three more to watch over it, so that a rebalance can end a hand-over
 that waits.  It waits when the flow is stopped, or the agent's queue full; in neither case need a task be there before.
+It asks for each record what is the same for all of a fetch, and whether the producer, which is never used here, is behind.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from faust.transport.drivers.aiokafka import Consumer, Transport
+import faust
+from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from mode.services import WaitResults
+
+
+class RawSchema(faust.Schema):
+    """Bytes as they are: no codec is looked up for a key and a value that none would change."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """The function that makes an event of a message."""
+        create_event = app.create_event
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return create_event(message.key, message.value, message.headers, message)
+
+        return decode
 
 
 class DirectConsumer(Consumer):
     """Hands a record over without a task while the flow is on."""
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:
+        """The records of one fetch, partition by partition; what is left of it is dropped when a rebalance begins.
+
+        Faust takes a record of each partition in turn, so that a long queue of one holds back no other.  A fetch is bounded
+        (``app.FETCH_BYTES``), all of it goes into one inbox, and the work is ordered by partition there anyway.
+        """
+        records, active = await self._wait_next_records(timeout)
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:  # what has been fetched is dropped, and fetched again
+            await self._seek_back()
+            return
+        generation = self.app.consumer_generation_id
+        for tp, of_partition in records.items():
+            if active is not None and tp not in active and tp not in self._buffered_partitions:
+                continue
+            for record in of_partition:
+                if not self.flow_active or self.app.consumer_generation_id != generation:
+                    return
+                yield tp, self._to_message(tp, record)
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:  # as Faust: the rebalance that has stopped the flow seeks again
+            self.log.warning("seek while the flow is stopped: %r", error)
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
         """Of Faust's two: the hand-over of one record, and the wait for the end of the flow.
@@ -28,7 +71,20 @@ class DirectConsumer(Consumer):
         return WaitResults([handing_over], [None], False)
 
 
+class IdleProducer(Producer):
+    """Results go through an outbox of ours: nothing is ever behind in this one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.buffer.wait_until_ebb = _at_once
+
+
+async def _at_once() -> None:
+    pass
+
+
 class DirectTransport(Transport):
     """Kafka, through the consumer above."""
 
     Consumer = DirectConsumer
+    Producer = IdleProducer
