@@ -10,7 +10,8 @@ from streams.engine.state import Facts, Instrument, Point, Underlying
 
 RANKS = (ForwardSource.FUTURE, ForwardSource.SYNTHETIC, ForwardSource.PARITY)
 """Order among the broadcast forwards of an expiry: the traded future, the venue's synthetic, put-call parity."""
-RANK_OF = {source: rank for rank, source in enumerate(RANKS)}
+RANKED = tuple(enumerate(RANKS))
+RANK_OF = {source: rank for rank, source in RANKED}
 LARGEST = 1e300
 SMALLEST = 1e-100
 """No price lies outside, and inside the products of two prices neither overflow nor vanish."""
@@ -39,16 +40,19 @@ def forward_of(
     if facts.window_ns <= now_ns and facts.rule is not None:
         return _window_index(inst, underlying)
     quote, own_ns = inst.quote, inst.quote_ns
-    own_usd = quote.underlying_price if quote is not None and is_price(quote.underlying_price) else None
+    own_usd = quote.underlying_price if quote is not None else None
+    if own_usd is not None and not SMALLEST < own_usd < LARGEST:
+        own_usd = None
     points = underlying.forwards.get(facts.expiry_ns) if underlying is not None else None
     fresh_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
     if points:
-        for rank, source in enumerate(RANKS):
-            point = points.get(rank)
-            if point is not None and point.ts_ns >= fresh_ns:
-                if own_usd is not None and own_ns >= point.ts_ns:
-                    return Forward(own_usd, ForwardSource.QUOTE, own_ns)
-                return Forward(point.value, source, point.ts_ns)
+        for rank, source in RANKED:
+            if rank in points:
+                value, ts_ns = points[rank]
+                if ts_ns >= fresh_ns:
+                    if own_usd is not None and own_ns >= ts_ns:
+                        return Forward(own_usd, ForwardSource.QUOTE, own_ns)
+                    return Forward(value, source, ts_ns)
     own = Forward(own_usd, ForwardSource.QUOTE, own_ns) if own_usd is not None else None
     if own is not None and own_ns >= fresh_ns:
         return own
@@ -60,7 +64,7 @@ def _stale_forward(
 ) -> Forward | None:  # fmt: skip
     """Where no forward of the expiry is fresh."""
     newest = own
-    for rank, source in enumerate(RANKS):
+    for rank, source in RANKED:
         point = points.get(rank)
         if point is not None and (newest is None or point.ts_ns > newest.ts_ns):
             newest = Forward(point.value, source, point.ts_ns)

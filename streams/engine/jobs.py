@@ -19,6 +19,8 @@ from streams.engine.state import NOT_SOLVED, Facts, Fixings, Instrument, Point, 
 NO_FIXINGS = Fixings(0, 0, 0.0, 0)
 SOLVING = (Trigger.QUOTE, Trigger.MARK, Trigger.SNAPSHOT)
 """Triggers that solve implied vols; the others reprice at the sticky one."""
+SOLVES = tuple(number in SOLVING for number in range(max(Trigger) + 1))
+"""By the trigger's number."""
 
 
 class Iv(NamedTuple):
@@ -218,13 +220,13 @@ def option_job(
     solves, last_price = False, None
     if refusal is None and forward is not None:
         if trade is None:
-            solves = trigger in SOLVING or not inst.has_solved
+            solves = SOLVES[trigger] or not inst.has_solved
             inst.calc_forward = forward.value
         if solves:
             _note_solve(inst)
             if inst.is_last_new:
                 last_price, inst.is_last_new = inst.last_price, False
-    elif trigger in SOLVING:
+    elif SOLVES[trigger]:
         inst.has_solved = False  # the next job that may solves this quote, whatever its trigger
     return Job(
         offset, now_ns, trigger, inst, contract, facts, inst.head, inst.quote, inst.quote_ns, forward, index,

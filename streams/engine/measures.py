@@ -13,7 +13,7 @@ from streams.engine.state import Facts
 
 def age_ms(now_ns: int, then_ns: int) -> float:
     """Milliseconds since then, never negative."""
-    return max(0, now_ns - then_ns) / NS_PER_MS
+    return (now_ns - then_ns) / NS_PER_MS if now_ns > then_ns else 0.0
 
 
 def tick_at(contract: InstrumentState, price: float) -> float:

@@ -100,6 +100,19 @@ class Solved(NamedTuple):
 NOT_SOLVED = Solved()
 
 
+class Shown(NamedTuple):
+    """What a row says of a quote whatever the moment: worked out once, for a quote is repriced many times."""
+
+    quote: OptionQuote
+    is_coin: bool
+    """The quote's prices are coin."""
+    ticker: tuple[float | None, ...]
+    """bid, ask, mark, last, bid_size, ask_size, open_interest, volume_24h."""
+    venue: tuple[float | None, ...] | None
+    """The venue's sigma, price (USD) and greeks; None where the price depends on the forward of the moment."""
+    spread_pct: float | None
+
+
 @dataclass(slots=True, eq=False)
 class Instrument:
     """One instrument of the partition.  Times in ns, bounded at arrival (rule 2)."""
@@ -110,6 +123,8 @@ class Instrument:
     facts: Facts | None = None
     head: Head | None = None
     """First fields of its rows: with facts, what follows from the contract."""
+    shown: Shown | None = None
+    """Fields of its rows that follow from a quote."""
     contract_ns: int = NEVER
     quote: OptionQuote | None = None
     quote_ns: int = NEVER
