@@ -86,7 +86,7 @@ def encode(record: Any, framing: Framing = SINGLE_OBJECT) -> bytes:
     """
     kind = record.__class__
     try:
-        data = framing[kind] + _ENCODERS[kind](record)
+        data: bytes = framing[kind] + _ENCODERS[kind](record)
     except FAILURES as error:
         raise _encode_error(record, framing, error) from error
     if len(data) > MAX_BYTES:

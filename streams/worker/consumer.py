@@ -12,10 +12,11 @@ from typing import Any
 
 import faust
 from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
+from faust.transport.producer import ProducerBuffer
 from mode.services import WaitResults
 
 
-class RawSchema(faust.Schema):
+class RawSchema(faust.Schema[Any, Any]):
     """Bytes as they are: no codec is looked up for a key and a value that none would change."""
 
     def compile(self, app: Any, **_: Any) -> Any:
@@ -71,16 +72,20 @@ class DirectConsumer(Consumer):
         return WaitResults([handing_over], [None], False)
 
 
+class IdleBuffer(ProducerBuffer):
+    """What is to be sent by Faust's own producer: nothing, for results go through an outbox of ours."""
+
+    async def wait_until_ebb(self) -> None:
+        """Asked before each record; nothing is ever behind."""
+
+
 class IdleProducer(Producer):
-    """Results go through an outbox of ours: nothing is ever behind in this one."""
+    """Faust's producer with that buffer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.buffer.wait_until_ebb = _at_once
-
-
-async def _at_once() -> None:
-    pass
+        self.buffer = IdleBuffer(loop=self.loop, beacon=self.beacon)
+        self.buffer.app = self.app
 
 
 class DirectTransport(Transport):

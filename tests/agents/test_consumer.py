@@ -41,7 +41,8 @@ class FetchedConsumer(DirectConsumer):
 
     def __init__(self, records: Any, *, is_flow_on: bool = True, active: Any = None) -> None:
         self._records, self._active = records, active
-        self.app, self.flow_active = SimpleNamespace(consumer_generation_id=7), is_flow_on
+        app: Any = SimpleNamespace(consumer_generation_id=7)
+        self.app, self.flow_active = app, is_flow_on
         self._buffered_partitions: set[Any] = set()
         self.n_seeks = 0
 
