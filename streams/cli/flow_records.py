@@ -29,9 +29,8 @@ def newest(bootstrap: str, namespace: str, topic: Topic, suffix: str = "") -> li
     n_partitions = names.get(name)
     if n_partitions is None:
         option = f" --namespace {namespace}" if namespace else ""
-        raise TopicMissing(
-            f"no topic {name} at {bootstrap}; start: greekstream flow-service{option}{elsewhere(names, topic)}"
-        )
+        hint = ", or ask without --suffix" if suffix else elsewhere(names, topic)
+        raise TopicMissing(f"no topic {name} at {bootstrap}; start: greekstream flow-service{option}{hint}")
     first = window_starts(bootstrap, name, range(n_partitions), WINDOW_S)
     ends = {p: end for p, (_, end) in kafka.watermarks(bootstrap, name, range(n_partitions)).items()}
     resolve = kafka.resolver(bootstrap, namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -46,6 +47,9 @@ def command(paths: tuple[str, ...], from_start: bool, until_end: bool, namespace
 
     logs.configure(role="merge")
     settings = settings_module.load(MergeSettings, "MERGE", namespace=namespace, open_interest=paths or None)
+    for path in settings.open_interest:
+        if not Path(path).exists():
+            raise click.UsageError(f"{path}: there is no such file or folder")
     share = settings_module.load(ShareSettings, "SHARE")
     divisor = settings_module.load(MarkSettings, "MARKS").open_interest_divisor
     page = figures.merge_page()

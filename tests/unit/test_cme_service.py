@@ -7,10 +7,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import RowStatus
+from streams.cli import main
 from streams.cme.batch import batch, newest_ns
 from streams.cme.book import Book, Facts
 from streams.cme.quotes import MarkSettings
@@ -152,3 +154,14 @@ def test_facts_without_settlement_files_need_no_calendar(tmp_path: Path) -> None
     reading = run.Reading()
     reading.take(path, files.found([path])[path], None, nobody)
     assert reading.facts == Facts()
+
+
+def test_a_path_of_open_interest_that_is_not_there_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would go on for ever without CME's share otherwise, and nothing would say why."""
+    for name in ("streams.cli.worker.prepare_numba", "streams.logs.configure"):
+        monkeypatch.setattr(name, lambda *_, **__: None)
+    gone = tmp_path / "venues.csv"
+    done = CliRunner().invoke(main, ["merge", "--open-interest", str(tmp_path), "--open-interest", str(gone)])
+    assert done.exit_code == 2 and done.stderr.endswith(f"Error: {gone}: there is no such file or folder\n")
