@@ -241,16 +241,16 @@ def newest_marks(bootstrap: str, namespace: str) -> dict[int, Mark]:
 
 
 def newest_feed_status(bootstrap: str, namespace: str) -> FeedStatus | None:
-    """The last report in ``feed.status.v1``; a claim only where nothing has been reported yet."""
+    """The last report of ingest in ``feed.status.v1``; a claim only where nothing has been reported yet."""
     name = topics.full_name(topics.FEED_STATUS, namespace)
     first, end = kafka.watermarks(bootstrap, name, [0])[0]
     resolve = kafka.resolver(bootstrap, namespace)
     newest: FeedStatus | None = None
     for message in kafka.read_range(bootstrap, name, {0: (max(first, end - 1000), end)}):
         record = schemas.decode(message.value(), resolve) if message.value() is not None else None
-        if isinstance(record, FeedStatus) and (
-            record.state != "claimed" or newest is None or newest.state == "claimed"
-        ):
+        if not isinstance(record, FeedStatus) or record.feed.startswith("flow/"):
+            continue
+        if record.state != "claimed" or newest is None or newest.state == "claimed":
             newest = record
     return newest
 

@@ -228,9 +228,9 @@ FEED_STATUS = Topic(
     FOREVER,
     FOREVER,
     4 * MIB,
-    "ingest",
+    "ingest, dealer flow",
     "doctor, readers",
-    "claims: the offset of a claim is the ingest epoch, so it has one partition and keeps its offsets",
+    "claims: the offset of ingest's is the ingest epoch, so it has one partition and keeps its offsets",
 )
 SCHEMAS = Topic(
     "schemas.v1",

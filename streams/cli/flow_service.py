@@ -36,13 +36,14 @@ def command(namespace: str | None, group: str | None, out_suffix: str | None, is
     import structlog
 
     from streams import broker, logs, metrics, registry, topics
+    from streams.claims import NotClaimed
     from streams.flow.settings import FlowSettings
     from streams.flow.side import SideSettings
     from streams.flow_service import figures, making
-    from streams.flow_service.output import FlowServiceError, Reset
+    from streams.flow_service.output import FlowServiceError, Superseded
     from streams.flow_service.settings import FoldSettings
     from streams.settings_catalogue import at_start
-    from streams.supervisor.slots import EXIT_RESET
+    from streams.supervisor.slots import EXIT_SUPERSEDED
 
     logs.configure(role="flow")
     log = structlog.get_logger()
@@ -60,11 +61,11 @@ def command(namespace: str | None, group: str | None, out_suffix: str | None, is
             with contextlib.suppress(ValueError):  # not the main thread: its owner stops us
                 signal.signal(number, lambda *_: service.stop())
         service.run()
-    except Reset as error:
-        log.error("flow_reset", text=str(error))
+    except Superseded as error:
+        log.warning("flow_superseded", text=str(error))
         click.echo(str(error), err=True)
-        raise SystemExit(EXIT_RESET) from error
-    except FlowServiceError as error:
+        raise SystemExit(EXIT_SUPERSEDED) from error
+    except (FlowServiceError, NotClaimed) as error:
         log.error("flow_failed", text=str(error))
         raise click.ClickException(str(error)) from error
     log.info("flow_stopped", epoch=service.epoch, **service.figures()._asdict())

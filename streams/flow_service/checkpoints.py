@@ -1,8 +1,9 @@
 """The fold's checkpoints: a state in pieces, for it is larger than a record may be.  Pure.
 
 The pieces of one state have its second in common, and stand under keys of their own in one of two slots, used in turn: while one
-state is written, the one before it stays whole.  A state whose pieces are not all there is none; what they hold is checked by the
-checksum in them.
+state is written, the one before it stays whole.  Each start takes the pair that the state it goes on from is not in: what one that was
+asleep still has to write tears nothing of its successor's.  A state whose pieces are not all there is none; what they hold is checked
+by the checksum in them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from streams.flow.fold import STATE_FORMAT
 from streams.partitioning import partition_of
 
 PIECE_BYTES = 400 * 1024
-N_SLOTS = 2
+PAIR, N_PAIRS = 2, 2
+"""Slots that one process uses in turn, and how many such pairs there are."""
 FIRST_EPOCH = 1
 
 
@@ -95,8 +97,13 @@ def next_epoch(found: Iterable[tuple[str, Checkpoint]]) -> int:
 
 
 def other_slot(slot: int) -> int:
-    """The slot that the newest state is not in."""
-    return (slot + 1) % N_SLOTS
+    """The other one of its pair."""
+    return slot + 1 if slot % PAIR == 0 else slot - 1
+
+
+def next_pair(slot: int) -> int:
+    """The first slot of the pair that this one is not in."""
+    return (slot // PAIR + 1) % N_PAIRS * PAIR
 
 
 def why_unusable(stand: Stand, log_id: str, edges: Mapping[str, tuple[int, int]]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import schemas
-from schemas import Checkpoint, DeadLetter, DecodeError, Flow, FlowStrike, SettlementFlow
+from schemas import Checkpoint, DeadLetter, DecodeError, Flow, FlowStrike, SettlementFlow, Watermark
 from streams import kafka, topics
 from streams.flow_service import checkpoints
 from streams.flow_service.settings import FoldSettings
@@ -24,12 +24,21 @@ class FlowServiceError(RuntimeError):
     """The service cannot go on; the message says why and what to do.
 
     FlowServiceError
-     └─ Reset      what is read is no continuation of what was: only a cold start goes on
+     ├─ Reset        what is read is no continuation of what was: only a cold start goes on
+     └─ Superseded   another service of this group has started after us: it goes on, we end
     """
 
 
 class Reset(FlowServiceError):
-    """What is read is no continuation of what was: only a cold start goes on."""
+    """What is read is no continuation of what was: only a cold start goes on.  ``by``: the Watermark that shows it, if it was one."""
+
+    def __init__(self, message: str, by: Watermark | None = None) -> None:
+        super().__init__(message)
+        self.by = by
+
+
+class Superseded(FlowServiceError):
+    """Another service of this group has started after us: it goes on, we end."""
 
 
 class Output:
@@ -38,7 +47,9 @@ class Output:
     def __init__(self, bootstrap: str, settings: FoldSettings, wire: Wire, host: str, epoch: int) -> None:
         self._settings, self._wire = settings, wire
         self._producer = kafka.producer(bootstrap)
-        self._fixed = [("epoch", str(epoch).encode()), ("host", host.encode())]
+        self._host = ("host", host.encode())
+        self.epoch = epoch
+        """Of what is sent from now on."""
         self._failures: list[str] = []
         self._names = {
             kind: topics.full_name(topic, settings.namespace, settings.out_suffix)
@@ -84,7 +95,9 @@ class Output:
             raise FlowServiceError(f"{left} records not confirmed: {self._failures[:1] or 'Kafka is slow or away'}")
 
     def _produce(self, topic: str, key: str, value: bytes, partition: int, ts_ns: int) -> None:
-        headers: list[tuple[str, str | bytes | None]] = [*self._fixed, ("calc_wall_ns", str(time.time_ns()).encode())]
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("epoch", str(self.epoch).encode()), self._host, ("calc_wall_ns", str(time.time_ns()).encode()),
+        ]  # fmt: skip
         while True:
             try:
                 self._producer.produce(

@@ -7,8 +7,10 @@ State     one fold; bounded by the chain and by ``ahead_s`` of records
 Order     a currency's finals in the order of their seconds
 Delivery  at least once: a checkpoint is written after the records before it are confirmed; what a crash repeats is identical
 Clock     none; time is the log's
-Fails     never on data: what cannot be decoded goes to deadletter.v1.  A lane that is no continuation (workers reset, topics
-          made anew, records deleted before they were read) stops it with a message; a new start finds its way.
+Fails     never on data: what cannot be decoded goes to deadletter.v1.  Where a lane is no continuation (workers reset, topics made
+          anew) it starts over by itself, cold and under the next epoch.  Records deleted before they were read stop it with a
+          message; a new start finds its way
+One       of a group: the one that has claimed it last (``streams.claims``); another ends when it sees that, before its next checkpoint
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 import schemas
 from schemas import DecodeError, Greeks, TradeGreeks, UnknownSchema, Watermark
 from streams import kafka, topics
+from streams.claims import ClaimWatch
 from streams.flow.fold import (
     STATE_FORMAT,
     Arrival,
@@ -41,9 +44,9 @@ from streams.flow.fold import (
 from streams.flow_service import checkpoints
 from streams.flow_service.checkpoints import Identity, Stand
 from streams.flow_service.figures import Figures
-from streams.flow_service.output import FlowServiceError, Output, Reset
+from streams.flow_service.output import FlowServiceError, Output, Reset, Superseded
 from streams.flow_service.settings import FoldSettings
-from streams.flow_service.start import TOPIC_OF, Start, vector
+from streams.flow_service.start import TOPIC_OF, Beginning, Start, epoch_of, vector
 from streams.garbage import rare_collections
 from streams.metrics import Page
 from streams.registry import Wire
@@ -54,7 +57,10 @@ NS_PER_S = 1_000_000_000
 NS_PER_MIN = 60_000_000_000
 POLL_S = 0.1
 LOOK_S = 1.0
+CLAIM_CHECK_S = 0.25
+"""As ingest's: how long two may write at once."""
 NEVER_PASSED = 2**63
+GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 PATIENCE_S = 5.0
 """While some partitions wait, and nothing comes of the others for so long, those have nothing to read."""
 
@@ -72,24 +78,35 @@ class Service:
     host: str
     say: Callable[..., None]
     page: Page[Figures] | None = None
+    beginning: Beginning | None = None
+    """Says where to begin anew; None: what is no continuation ends it."""
+    watch: ClaimWatch | None = None
+    """None: nobody else can be there."""
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.state: State = resumed(self.start.final, self.context)
-        self.epoch = self.start.epoch
         self.output = Output(self.bootstrap, settings, self.wire, self.host, self.start.epoch)
         self.resolve = kafka.resolver(self.bootstrap, settings.namespace)
         self.short = {settings.name(topic): short for short, topic in TOPIC_OF.items()}
-        self.next = dict(self.start.first)
-        self.paused: set[tuple[str, int]] = set()
         self.is_stopping = False
         self.n_records = self.n_provisional = self.n_unreadable = self.n_checkpoints = self.checkpoint_bytes = 0
+        self.n_over = 0
+        """Times that it has started over."""
         self.step_s = 0.0
-        self._checkpointed_ns = self.start.final.second_ns
-        self._history_ns = self.start.final.second_ns
-        self._slot = self.start.slot
-        self._checkpoint_due_s = time.monotonic() + settings.checkpoint_s
-        self._look_due_s = 0.0
+        self._look_due_s = self._claim_due_s = 0.0
+        self._begin(self.start)
+
+    def _begin(self, start: Start) -> None:
+        """Stand where a start says."""
+        self.start = start
+        self.state: State = resumed(start.final, self.context)
+        self.epoch = self.output.epoch = start.epoch
+        self.next = dict(start.first)
+        self.paused: set[tuple[str, int]] = set()
+        self._checkpointed_ns = self._history_ns = start.final.second_ns
+        self._slot = start.slot
+        self._is_epoch_open = not start.is_new_epoch
+        self._checkpoint_due_s = time.monotonic() + self.settings.checkpoint_s
         self._began_ns = NEVER_PASSED
         self._last_read_s = time.monotonic()
 
@@ -109,16 +126,40 @@ class Service:
             auto_offset_reset="error",
         )
         try:
-            self.paused = set()
-            if self.start.is_new_epoch and not self.n_checkpoints:
-                self._write_checkpoint()
-            consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
+            self._open(consumer)
             with rare_collections():
                 while not (self.is_stopping or until()):
-                    self._turn(consumer)
-            self._checkpoint(consumer)
+                    try:
+                        self._turn(consumer)
+                    except Reset as reset:
+                        self._start_over(consumer, reset)
+            self._leave(consumer)
         finally:
             consumer.close()
+
+    def _leave(self, consumer: Any) -> None:
+        try:
+            self._checkpoint(consumer)
+        except Reset as reset:  # the next start finds its way
+            self.say("flow_not_checkpointed", why=str(reset))
+
+    def _open(self, consumer: Any) -> None:
+        """Read from where we stand; an epoch that is new has its first checkpoint before its first record."""
+        self.paused = set()
+        if not self._is_epoch_open:
+            self._write_checkpoint()
+            self._is_epoch_open = True
+        consumer.assign([self._place(lane, first) for lane, first in self.next.items()])
+
+    def _start_over(self, consumer: Any, reset: Reset) -> None:
+        """What is read is no continuation: what was made of what came before is left in order, and all begins anew, cold."""
+        if self.beginning is None:
+            raise reset
+        self.output.confirm()
+        marks = {lane: of.mark for lane, of in self.state.lanes.items()}
+        self._begin(self.beginning.anew(self.start, marks, reset))
+        self.n_over += 1
+        self._open(consumer)
 
     def _turn(self, consumer: Any) -> None:
         """What is there, then what is due."""
@@ -134,6 +175,9 @@ class Service:
         self.output.look()
         self._regulate(consumer)
         now_s = time.monotonic()
+        if self.watch is not None and now_s >= self._claim_due_s:
+            self._claim_due_s = now_s + CLAIM_CHECK_S
+            self._give_way(self.watch.newer())
         if now_s >= self._checkpoint_due_s:
             self._checkpoint(consumer)
             self._checkpoint_due_s = time.monotonic() + self.settings.checkpoint_s
@@ -172,16 +216,16 @@ class Service:
         if not isinstance(record, Greeks | TradeGreeks | Watermark):
             return
         try:
-            self.state, records = step(self.state, Arrival(*lane, offset, _epoch(message), record), self.context)
+            self.state, records = step(self.state, Arrival(*lane, offset, epoch_of(message), record), self.context)
         except LaneError as problem:
-            raise Reset(
-                f"{problem}; begin anew with: greekstream flow-service --cold (its finals are of the new history)"
-            ) from problem
+            raise Reset(str(problem), record if isinstance(record, Watermark) else None) from problem
         self.output.send(records)
 
     def _error(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise FlowServiceError(f"records were deleted before they were read ({error}); start again")
+        if error.code() in GONE:
+            raise FlowServiceError(f"a topic is gone ({error}); start again")
         if not error.retriable() and error.code() not in (*PASSING, KafkaError._PARTITION_EOF):
             raise KafkaException(error)
 
@@ -241,7 +285,13 @@ class Service:
             self.say("flow_offsets_not_committed", text=str(error))
 
     def _write_checkpoint(self) -> None:
-        """What was sent is confirmed first, then the state."""
+        """Nobody has taken over, and the topics are those that the state is of; what was sent is confirmed, then the state."""
+        if self.watch is not None:
+            try:
+                self._give_way(self.watch.newer_by_now(self.settings.confirm_s))
+            except (KafkaException, TimeoutError) as error:
+                raise FlowServiceError(f"whether another has taken over cannot be seen: {error}") from error
+        self._check_topics()
         final = self.state.final
         stand = Stand(
             self.epoch,
@@ -270,6 +320,25 @@ class Service:
             "flow_checkpoint", epoch=self.epoch, second_ns=stand.second_ns, bytes=len(stand.state), pieces=len(found)
         )
 
+    def _give_way(self, found: tuple[int, Any] | None) -> None:
+        if found is not None:
+            raise Superseded(
+                f"another service of dealer flow has taken over {self.settings.group_name}: {found[1].detail}. One of a group; stop "
+                "the other one first to keep this one"
+            )
+
+    def _check_topics(self) -> None:
+        """Reset where they were made anew under us: offsets alone would not always tell."""
+        try:
+            why = "" if self.beginning is None else self.beginning.why_other(self.start.log_id)
+        except KafkaException as error:  # the checkpoint that is about to be written will tell whether Kafka is there
+            self.say("flow_topics_not_asked", text=str(error))
+            return
+        except KeyError as error:
+            raise FlowServiceError(f"{error.args[0]}: start again once it is there") from error
+        if why:
+            raise Reset(why)
+
     def figures(self) -> Figures:
         """The figures of this moment."""
         lanes = self.state.lanes
@@ -280,12 +349,3 @@ class Service:
             sum(lane.n_repeats for lane in lanes.values()), self.n_checkpoints, self.checkpoint_bytes,
             self.state.final.second_ns, newest_ns, len(late), self.step_s, len(self.paused),
         )  # fmt: skip
-
-
-def _epoch(message: Any) -> int:
-    """Of the worker's state; 0 for a record that other tools have written."""
-    headers = dict(message.headers() or ())
-    try:
-        return int(headers["epoch"])
-    except (KeyError, ValueError):
-        return 0

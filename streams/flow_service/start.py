@@ -1,16 +1,20 @@
-"""Where the service begins: behind its best checkpoint, or some time before the end of its topics."""
+"""Where the service begins: behind its best checkpoint, or some time before the end of its topics; and where it begins anew, when what
+it reads is no continuation of what it has read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import schemas
 from schemas import Checkpoint
 from streams import kafka, topics
-from streams.flow.fold import GREEKS, TRADES, BadCheckpoint, Context, Final, from_bytes, offsets
+from streams.flow.fold import GREEKS, TRADES, BadCheckpoint, Context, Final, Mark, from_bytes, offsets
+from streams.flow.fold.lanes import NEVER, NS_PER_S, RESET_S
 from streams.flow_service import checkpoints
 from streams.flow_service.checkpoints import Identity, Stand
+from streams.flow_service.output import Reset
 from streams.flow_service.seeds import seeds
 from streams.flow_service.settings import FoldSettings
 from streams.reader.source import window_starts
@@ -18,6 +22,8 @@ from streams.worker.log_reader import LogReader
 
 TOPIC_OF = {GREEKS: topics.GREEKS, TRADES: topics.TRADES}
 S_PER_HOUR = 3_600.0
+SCAN = 2_000
+"""Messages read at once when only their epochs are looked at."""
 
 Lane = tuple[str, int]
 Say = Callable[..., None]
@@ -38,31 +44,113 @@ class Start(NamedTuple):
     """Its first checkpoint is written before its first record: no epoch is opened twice, and a cold start stays one if it is killed."""
 
 
-def find(
-    bootstrap: str, settings: FoldSettings, context: Context, identity: Identity, *, is_cold: bool, say: Say
-) -> Start:
-    """The start; ``is_cold`` asks for a cold one, under the next epoch."""
-    names = {short: settings.name(topic) for short, topic in TOPIC_OF.items()}
-    reader = LogReader(bootstrap)
+class Beginning:
+    """Where a service of these settings begins."""
+
+    def __init__(self, bootstrap: str, settings: FoldSettings, context: Context, identity: Identity, say: Say) -> None:
+        self._bootstrap, self._settings, self._context, self._identity = bootstrap, settings, context, identity
+        self._say = say
+        self._names = {short: settings.name(topic) for short, topic in TOPIC_OF.items()}
+
+    def find(self, *, is_cold: bool) -> Start:
+        """The start; ``is_cold`` asks for a cold one, under the next epoch."""
+        log_id, edges, found = self._look()
+        if not is_cold:
+            resumed = _resumed(found, log_id, edges, self._context, self._identity, self._say)
+            if resumed is not None:
+                return resumed
+        return self._cold(log_id, edges, found, {}, "asked for" if is_cold else "no checkpoint is of use")
+
+    def anew(self, start: Start, marks: Mapping[Lane, Mark], reset: Reset) -> Start:
+        """A cold start of one that began at ``start``, has read each lane up to its mark, and cannot go on; why is said.
+
+        Of each lane only what its worker has written since it was set back is read: what it has written under a higher epoch, and
+        where there is nothing of that yet, what comes.
+        """
+        log_id, edges, found = self._look()
+        floors = {} if log_id != start.log_id else self._floors(start, marks, edges, reset)
+        return self._cold(log_id, edges, found, floors, str(reset), start.epoch)
+
+    def why_other(self, log_id: str) -> str:
+        """Empty while the topics are those of this id; else what has become of them."""
+        now = "/".join(kafka.topic_id(self._bootstrap, self._names[short]) for short in sorted(self._names))
+        return "" if now == log_id else f"the topics were made anew (ids {log_id}, now {now})"
+
+    def _look(self) -> tuple[str, dict[Lane, tuple[int, int]], list[tuple[str, Checkpoint]]]:
+        """(ids of the topics, first offset and end of each lane, pieces of checkpoints)."""
+        reader = LogReader(self._bootstrap)
+        try:
+            log_id = "/".join(reader.log_id(self._names[short]) for short in sorted(self._names))
+            edges = {
+                (short, partition): edge
+                for short, name in self._names.items()
+                for partition, edge in kafka.watermarks(self._bootstrap, name, self._context.partitions).items()
+            }
+            return log_id, edges, _pieces(reader, self._settings)
+        finally:
+            reader.close()
+
+    def _cold(
+        self,
+        log_id: str,
+        edges: Mapping[Lane, tuple[int, int]],
+        found: list[tuple[str, Checkpoint]],
+        floors: Mapping[Lane, int],
+        why: str,
+        epoch_before: int = 0,
+    ) -> Start:
+        windows = _cold_offsets(self._bootstrap, self._settings, self._names, self._context)
+        first = {lane: max(at, floors.get(lane, 0)) for lane, at in windows.items()}
+        epoch = max(checkpoints.next_epoch(found), epoch_before + 1)
+        places = {f"{short}/{partition}": at for (short, partition), at in first.items()}
+        self._say("flow_cold_start", epoch=epoch, why=why, first=places)
+        final = Final(flow=seeds(self._settings, self._context.flow, self._say))
+        return Start(final, epoch, first, log_id, is_new_epoch=True)
+
+    def _floors(
+        self, start: Start, marks: Mapping[Lane, Mark], edges: Mapping[Lane, tuple[int, int]], reset: Reset
+    ) -> dict[Lane, int]:
+        floors = dict(start.first)
+        reader = LogReader(self._bootstrap)
+        try:
+            for lane, mark in marks.items():
+                if mark.offset == NEVER or _is_behind(mark, reset):
+                    continue  # all of it that we know is of the new history; a lane that nothing is known of will show itself
+                name, end = self._names[lane[0]], edges[lane][1]
+                floors[lane] = _new_epoch_at(reader, name, lane[1], mark.offset + 1, end, mark.epoch)
+        finally:
+            reader.close()
+        return floors
+
+
+def _is_behind(mark: Mark, reset: Reset) -> bool:
+    """Whether a lane stands in the history that the Watermark of a reset is of, and not in the one before it."""
+    by = reset.by
+    return (
+        by is not None and mark.log_id == by.log_id and mark.log_time_ns <= by.log_time_ns + round(RESET_S * NS_PER_S)
+    )
+
+
+def _new_epoch_at(reader: LogReader, name: str, partition: int, begin: int, end: int, epoch: int) -> int:
+    """Offset of the first record from ``begin`` on that is of an epoch higher than this one; ``end`` where there is none."""
+    while begin < end:
+        messages = reader.read(name, partition, begin, end, SCAN)
+        if not messages:
+            break
+        for message in messages:
+            if epoch_of(message) > epoch:
+                return int(message.offset())
+        begin = messages[-1].offset() + 1
+    return end
+
+
+def epoch_of(message: Any) -> int:
+    """Of the worker's state; 0 for a record that other tools have written."""
+    headers = dict(message.headers() or ())
     try:
-        ids = [reader.log_id(names[short]) for short in sorted(names)]
-        log_id = "/".join(ids)
-        edges = {
-            (short, partition): edge
-            for short, name in names.items()
-            for partition, edge in kafka.watermarks(bootstrap, name, context.partitions).items()
-        }
-        found = _pieces(reader, settings)
-    finally:
-        reader.close()
-    if not is_cold:
-        resumed = _resumed(found, log_id, edges, context, identity, say)
-        if resumed is not None:
-            return resumed
-    first = _cold_offsets(bootstrap, settings, names, context)
-    epoch = checkpoints.next_epoch(found)
-    say("flow_cold_start", epoch=epoch, is_asked_for=is_cold, first={f"{s}/{p}": at for (s, p), at in first.items()})
-    return Start(Final(flow=seeds(settings, context.flow, say)), epoch, first, log_id, is_new_epoch=True)
+        return int(headers["epoch"])
+    except (KeyError, ValueError):
+        return 0
 
 
 def _pieces(reader: LogReader, settings: FoldSettings) -> list[tuple[str, Checkpoint]]:
@@ -112,7 +200,7 @@ def _behind(
         topic, partition = name.rsplit("/", 1)
         first[topic, int(partition)] = offset + 1
     say("flow_resumes", epoch=epoch, second_ns=stand.second_ns, bytes=len(stand.state), changed=changed or None)
-    return Start(final, epoch, first, stand.log_id, checkpoints.other_slot(stand.slot), bool(changed))
+    return Start(final, epoch, first, stand.log_id, checkpoints.next_pair(stand.slot), bool(changed))
 
 
 def _cold_offsets(

@@ -6,17 +6,14 @@ import os
 import time
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, TopicPartition
-
-from schemas import SINGLE_OBJECT, DecodeError, FeedStatus, Framing, decode, encode
-from streams import kafka, topics
+from schemas import SINGLE_OBJECT, FeedStatus, Framing, encode
+from streams import claims, topics
 from streams.ingest.core import Out
 from streams.kafka_outbox import Outbox
 from streams.partitioning import N_PARTITIONS
 
 NS_PER_MS = 1_000_000
 CLAIMED = "claimed"
-CLAIM_TIMEOUT_S = 20.0
 QUEUE_MOST = 200_000
 """Records on their way at most: what no conflation makes fewer (trades, broadcasts) in far more than a delivery may take."""
 
@@ -38,26 +35,11 @@ def claim(bootstrap: str, namespace: str, host: str, framing: Framing = SINGLE_O
 
     Its key is its own, so that compaction keeps every claim and epochs stay explainable.
     """
-    wall_ns = time.time_ns()
-    record = FeedStatus(
-        f"claim/{host}/{os.getpid()}/{wall_ns}", -1, CLAIMED, wall_ns, {}, 0, 0, 0, f"pid {os.getpid()} on {host}"
-    )
-    offsets: list[int] = []
-    errors: list[str] = []
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            errors.append(str(error))
-        else:
-            offsets.append(int(message.offset() or 0))
-
-    client = kafka.producer(bootstrap, linger_ms=0)
-    where = topics.full_name(topics.FEED_STATUS, namespace)
-    client.produce(where, encode(record, framing), record.feed, 0, on_delivery=delivered)
-    client.flush(CLAIM_TIMEOUT_S)
-    if not offsets:
-        raise IngestError(f"the claim was not confirmed by Kafka at {bootstrap}: {'; '.join(errors) or 'no answer'}")
-    return offsets[0]
+    feed = f"claim/{host}/{os.getpid()}/{time.time_ns()}"
+    try:
+        return claims.claim(bootstrap, namespace, feed, CLAIMED, host, framing)
+    except claims.NotClaimed as error:
+        raise IngestError(str(error)) from error
 
 
 class ClaimWatch:
@@ -65,29 +47,20 @@ class ClaimWatch:
 
     def __init__(self, bootstrap: str, namespace: str, epoch: int) -> None:
         self._epoch = epoch
-        self._resolve = kafka.resolver(bootstrap, namespace)
-        # a claim is handed over at once all the same; with a reader's patience this would be 50 requests a second
-        self._consumer = kafka.reader_consumer(bootstrap, fetch_wait_max_ms=1_000)
-        self._consumer.assign([TopicPartition(topics.full_name(topics.FEED_STATUS, namespace), 0, epoch + 1)])
+        self._watch = claims.ClaimWatch(bootstrap, namespace, epoch, lambda record: record.state == CLAIMED)
 
     def check(self) -> None:
         """Superseded when there is one.  Never waits."""
-        for message in self._consumer.consume(100, 0.0):
-            value = message.value()
-            if message.error() is not None or value is None or int(message.offset() or 0) <= self._epoch:
-                continue
-            try:
-                record = decode(value, self._resolve)
-            except DecodeError:
-                continue
-            if isinstance(record, FeedStatus) and record.state == CLAIMED:
-                raise Superseded(
-                    f"another ingest has taken over: {record.detail} claimed epoch {message.offset()}, ours is {self._epoch}. "
-                    "One ingest per namespace; stop the other one first to keep this one"
-                )
+        found = self._watch.newer()
+        if found is not None:
+            offset, record = found
+            raise Superseded(
+                f"another ingest has taken over: {record.detail} claimed epoch {offset}, ours is {self._epoch}. "
+                "One ingest per namespace; stop the other one first to keep this one"
+            )
 
     def close(self) -> None:
-        self._consumer.close()
+        self._watch.close()
 
 
 class LogProducer:

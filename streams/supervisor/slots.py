@@ -13,9 +13,8 @@ from streams.metrics import port_of_flow, port_of_ingest, port_of_worker
 MAX_ID = 15
 METRICS_PORT = "GREEKSTREAM_METRICS_PORT"
 EXIT_SUPERSEDED = 66
-"""Of an ingest that saw a higher claim: starting it again would take the claim back, and so on without end."""
-EXIT_RESET = 67
-"""Of the service of dealer flow after a reset of the workers: it would go on from its checkpoint and end so again."""
+"""Of an ingest, or a service of dealer flow, that saw a higher claim: starting it again would take the claim back, and so on without
+end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +100,7 @@ def meaning_of(status: int) -> str:
         0: "stopped by itself",
         64: "another worker of this id runs here",
         65: "refuses a record of a newer schema: upgrade the workers first",
-        EXIT_SUPERSEDED: "another ingest has claimed the namespace; this one is the standby now",
-        EXIT_RESET: "the workers were set back; begin anew with: greekstream flow-service --cold",
+        EXIT_SUPERSEDED: "another of its kind has claimed the namespace; this one is the standby now",
         70: "failed, see its last lines",
     }.get(status, "failed")
 
@@ -134,7 +132,7 @@ def slots_for(
     ]
     if has_flow:
         arguments = ("flow-service", *(("--namespace", namespace) if namespace else ()))
-        slots.append(Slot("flow", arguments, final=(EXIT_RESET,), environ=on(port_of_flow(metrics_port))))
+        slots.append(Slot("flow", arguments, final=(EXIT_SUPERSEDED,), environ=on(port_of_flow(metrics_port))))
     if ingest:
         arguments = ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))
         slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,), environ=on(port_of_ingest(metrics_port))))

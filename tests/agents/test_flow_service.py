@@ -21,10 +21,10 @@ from streams import topics
 from streams.flow.fold import Arrival, Final, from_bytes, new_state, step
 from streams.flow_service import checkpoints, shell, start
 from streams.flow_service.checkpoints import Identity
-from streams.flow_service.output import FlowServiceError, Reset
+from streams.flow_service.output import FlowServiceError, Superseded
 from streams.flow_service.settings import FoldSettings
 from streams.flow_service.shell import Service
-from streams.flow_service.start import TOPIC_OF, Start
+from streams.flow_service.start import TOPIC_OF, Beginning, Start
 from streams.registry import SINGLE
 from tests.flow_log import CONTEXT, EXPIRY_NS, Lanes, interleaved, lanes
 
@@ -259,13 +259,189 @@ def test_records_that_were_deleted_before_they_were_read_stop_it(world: Any, fou
         one.run()
 
 
-def test_a_reset_of_the_workers_stops_it_with_the_command_that_begins_anew(world: Any, found: Lanes) -> None:
-    lane = found["greeks", 0]
-    mark = next(a.record for a in lane if isinstance(a.record, Watermark))
-    back = Arrival("greeks", 0, len(lane), 9, mark._replace(log_time_ns=mark.log_time_ns - 600 * NS))
-    one = world(script({**found, ("greeks", 0): [*lane, back]}))
-    with pytest.raises(Reset, match="--cold"):
+# -- a history that is set back, and a service that is taken over from --------------------------------------------------------------
+
+BACK_NS = 3_600 * NS
+
+
+def set_back(found: Lanes, anew: Lanes) -> Lanes:
+    """Lanes whose workers were set back behind ``found``: what they then write is ``anew``, an hour earlier, under higher epochs."""
+    both = {}
+    for key, lane in found.items():
+        later = [
+            a._replace(offset=a.offset + len(lane), epoch=a.epoch + 10, record=_earlier(a.record)) for a in anew[key]
+        ]
+        both[key] = [*lane, *later]
+    return both
+
+
+def _earlier(record: Any) -> Any:
+    if isinstance(record, Watermark):
+        return record._replace(log_time_ns=record.log_time_ns - BACK_NS)
+    return record._replace(ts_event_ns=record.ts_event_ns - BACK_NS)
+
+
+@pytest.fixture
+def starting_over(world: Any, found_by: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A service on these lanes that may start over, and what it said; the window of a cold start is all that there is."""
+
+    def make(of: Lanes, arrivals: list[Arrival]) -> tuple[World, list[dict[str, Any]]]:
+        one = world([Message(arrival) for arrival in arrivals], checkpoint_s=1e-9)
+        said: list[dict[str, Any]] = []
+        found_by([], 0, {"greeks.v1": 0, "trades.v1": 0})
+        log = {(TOPIC_OF[topic].name, partition): [Message(a) for a in lane] for (topic, partition), lane in of.items()}
+        monkeypatch.setattr(start, "LogReader", lambda *_: Reader(one.checkpoints(), log))
+        monkeypatch.setattr(
+            start.kafka, "watermarks",
+            lambda _, name, partitions: {partition: (0, len(log[name, partition])) for partition in partitions},
+        )  # fmt: skip
+        monkeypatch.setattr(start.kafka, "topic_id", lambda _, name: {"greeks.v1": "a", "trades.v1": "b"}[name])
+        one.service.beginning = Beginning(
+            "nowhere:1",
+            FoldSettings(),
+            CONTEXT,
+            IDENTITY,
+            lambda event, **facts: said.append({"event": event, **facts}),
+        )
+        return one, said
+
+    return make
+
+
+def in_turn(found: Lanes, both: Lanes, seed: int = 3) -> list[Arrival]:
+    """The old history in all lanes, and then the new one."""
+    new = {key: lane[len(found[key]) :] for key, lane in both.items()}
+    return [a for part in (found, new) for a in interleaved(part, random.Random(seed))]
+
+
+@pytest.fixture(scope="module")
+def both(found: Lanes) -> Lanes:
+    return set_back(found, lanes(22, 12, before_expiry_s=3_000.0))
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_a_reset_of_the_workers_makes_it_start_over_cold_with_what_they_have_written_since(
+    starting_over: Any, found: Lanes, both: Lanes, expected: list[bytes], seed: int | None
+) -> None:
+    """DESIGN 5: somebody reset the workers.  Nobody is needed; finals of both histories are out, each under an epoch of its own.
+
+    Also where some lanes are read to their reset before anything is known of others.
+    """
+    arrivals = in_turn(found, both) if seed is None else interleaved(both, random.Random(seed))
+    one, said = starting_over(both, arrivals)
+    one.run()
+    state, second = new_state(CONTEXT), []
+    for arrival in interleaved({key: both[key][len(found[key]) :] for key in found}, random.Random(0)):
+        state, records = step(state, arrival, CONTEXT)
+        second += [schemas.encode(record) for record in records]
+    assert second and finals(one)[-len(second) :] == second, "of the new history alone, as if nothing had been before"
+    assert seed is not None or set(finals(one)[: -len(second)]) <= set(expected)
+    starts = [facts for facts in said if facts["event"] == "flow_cold_start"]
+    assert len(starts) == one.service.n_over >= 1 and "were set back" in starts[0]["why"]
+    assert seed is not None or len(starts) == 1
+    assert starts[-1]["epoch"] == one.service.epoch == 1 + len(starts)
+    newest = [record for record in one.records(Flow) if record.is_final][-1]
+    assert newest.is_cold_start
+    assert checkpoints.stands(one.checkpoints())[0].epoch == one.service.epoch
+
+
+def test_a_reset_that_a_start_finds_behind_its_checkpoint_is_noticed_too(
+    starting_over: Any, found: Lanes, both: Lanes
+) -> None:
+    """The service was away meanwhile."""
+    first, _ = starting_over(found, in_turn(found, found))
+    first.run()
+    one, _ = starting_over(both, in_turn(found, both))
+    stand = checkpoints.stands(first.checkpoints())[0]
+    behind = {key: mark.offset + 1 for key, mark in from_bytes(stand.state, CONTEXT).marks.items()}
+    one.service = dataclasses.replace(
+        one.service, start=one.service.start._replace(final=from_bytes(stand.state, CONTEXT), first=behind)
+    )
+    one.run()
+    assert one.service.n_over == 1
+    assert one.service.start.first == {key: len(lane) for key, lane in found.items()}
+
+
+def test_a_lane_that_has_nothing_of_the_new_history_yet_is_read_from_its_end(
+    starting_over: Any, found: Lanes, both: Lanes
+) -> None:
+    """Else what its worker wrote of the old one would be mixed into the new."""
+    slow = {**both, ("trades", 2): found["trades", 2]}
+    one, _ = starting_over(slow, in_turn(found, slow))
+    one.service.run(until=lambda: one.service.n_over == 1)
+    assert one.service.start.first == {key: len(lane) for key, lane in found.items()}
+
+
+def test_topics_made_anew_under_it_are_noticed_before_a_checkpoint_says_otherwise(
+    starting_over: Any, found: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, said = starting_over(found, in_turn(found, found))
+    monkeypatch.setattr(start.kafka, "topic_id", lambda _, name: f"new {name}")
+    monkeypatch.setattr(Reader, "log_id", lambda _, name: f"new {name}")
+    one.service.run(until=lambda: one.service.n_over == 1)
+    (facts,) = (facts for facts in said if facts["event"] == "flow_cold_start")
+    assert "made anew" in facts["why"]
+    states = checkpoints.stands(one.checkpoints())
+    assert [(stand.epoch, stand.second_ns) for stand in states] == [(2, -1)], "none that is of the old topics"
+
+
+class Claims:
+    """A watch that sees a rival's claim when asked."""
+
+    def __init__(self) -> None:
+        self.has_rival = False
+
+    def newer(self) -> Any:
+        return (7, SimpleNamespace(detail="pid 1 on there")) if self.has_rival else None
+
+    def newer_by_now(self, _within_s: float) -> Any:
+        return self.newer()
+
+
+@pytest.mark.parametrize("is_seen_in", ["newer", "newer_by_now"])
+def test_one_that_has_been_taken_over_from_writes_no_more_checkpoints_and_ends(
+    world: Any, found: Lanes, is_seen_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DESIGN 1, rule 5: seen on its rounds, or at the latest before it writes a state."""
+    one, claims = world(script(found), batch=20), Claims()
+    one.service.watch = claims
+    if is_seen_in == "newer_by_now":
+        monkeypatch.setattr(claims, "newer", lambda: None)
+        monkeypatch.setattr(claims, "newer_by_now", lambda _: (claims.has_rival and Claims.newer(claims)) or None)
+    one.service.run(until=lambda: one.service.state.n_finals > 4)
+    n_before = len(one.records(Checkpoint))
+    assert n_before, "it has left in order"
+    claims.has_rival = True
+    with pytest.raises(Superseded, match="pid 1 on there"):
         one.run()
+    assert len(one.records(Checkpoint)) == n_before
+
+
+def test_what_a_sleeper_still_writes_tears_no_state_of_its_successor(
+    world: Any, found: Lanes, found_by: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both go on from one state; the sleeper wakes between two pieces of its own, and the successor is killed between two of its."""
+    monkeypatch.setattr(checkpoints, "PIECE_BYTES", 4_000)
+    begun = world(script(found), batch=20)
+    begun.service.run(until=lambda: begun.service.state.n_finals > 4)
+    table = dict(begun.checkpoints())
+    two = []
+    for seed in (5, 6):
+        one = world(script(found, seed), checkpoint_s=1e-9, batch=30)
+        two.append(one)
+        at, said = found_by(list(table.items()), 10_000, {"greeks.v1": 0, "trades.v1": 0})
+        assert said == ["flow_resumes"]
+        one.service = dataclasses.replace(one.service, start=at)
+        one.run()
+        table |= dict(one.checkpoints())
+    sleeper, successor = two
+    newest = checkpoints.stands(table.items())[0]
+    late = [(key, piece) for key, piece in sleeper.checkpoints() if not key.endswith("/0")]
+    torn = [(key, piece._replace(log_time_ns=newest.second_ns + NS)) for key, piece in successor.checkpoints()[-3:-1]]
+    for cut in range(len(late)):
+        left = checkpoints.stands(({**table, **dict(late[cut:]), **dict(torn)}).items())
+        assert left and left[0].second_ns > begun.service.state.final.second_ns
+        assert left[0].slot // 2 != checkpoints.stands(begun.checkpoints())[0].slot // 2
 
 
 def test_lanes_far_ahead_wait_and_nothing_is_lost_by_it(world: Any, found: Lanes, expected: list[bytes]) -> None:
@@ -305,8 +481,13 @@ def test_while_a_partition_is_away_provisional_records_go_on_and_once_it_is_back
 class Reader:
     """What stands in checkpoints.v1."""
 
-    def __init__(self, pieces: list[tuple[str, Checkpoint]]) -> None:
-        self.pieces = pieces
+    def __init__(
+        self, pieces: list[tuple[str, Checkpoint]], log: dict[tuple[str, int], list[Message]] | None = None
+    ) -> None:
+        self.pieces, self.log = pieces, log or {}
+
+    def read(self, topic: str, partition: int, begin: int, end: int, limit: int) -> list[Message]:
+        return self.log[topic, partition][begin : min(end, begin + limit)]
 
     def log_id(self, topic: str) -> str:
         return {"greeks.v1": "a", "trades.v1": "b"}[topic]
@@ -331,10 +512,10 @@ def found_by(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(
             start, "window_starts", lambda _, name, partitions, __: dict.fromkeys(partitions, window[name])
         )
-        found = start.find(
-            "nowhere:1", FoldSettings(**settings), CONTEXT, IDENTITY, is_cold=is_cold, say=lambda event, **_: said.append(event)
-        )  # fmt: skip
-        return found, said
+        begins = Beginning(
+            "nowhere:1", FoldSettings(**settings), CONTEXT, IDENTITY, lambda event, **_: said.append(event)
+        )
+        return begins.find(is_cold=is_cold), said
 
     return find
 

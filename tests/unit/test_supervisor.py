@@ -91,13 +91,20 @@ def test_slots_carry_static_ids_namespace_and_ingest() -> None:
     assert slots[1].name == "worker-12"
 
 
-def test_dealer_flow_is_one_more_child_and_a_reset_of_the_workers_ends_it_for_good() -> None:
+def test_dealer_flow_is_one_more_child_and_is_started_again_unless_another_has_taken_over() -> None:
+    """DESIGN 1, rule 5; with the same pauses as a worker."""
     *_, flow, ingest = slots_for([0], "sim", ingest=("--url", "ws://x"), metrics_port=9400, has_flow=True)
     assert flow.arguments == ("flow-service", "--namespace", "sim") and not flow.reports
     assert dict(flow.environ) == {"GREEKSTREAM_METRICS_PORT": "9418"} and ingest.name == "ingest"
-    flow.started(1.0)
-    assert flow.died(2.0, Backoff(), status=67) is None and flow.is_over
-    assert "--cold" in meaning_of(67)
+    worker = slots_for([0], "sim")[0]
+    for child in (worker, flow):
+        for at_s in (1.0, 3.0, 6.0):
+            child.started(at_s)
+            child.died(at_s + 1.0, Backoff(), status=1)
+    assert (flow.due_s, flow.n_restarts) == (worker.due_s, worker.n_restarts) == (8.0, 3)
+    flow.started(9.0)
+    assert flow.died(10.0, Backoff(), status=66) is None and flow.is_over
+    assert "standby" in meaning_of(66)
 
 
 def test_slots_have_ports_of_their_own_and_only_workers_report() -> None:
