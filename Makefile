@@ -56,10 +56,10 @@ recorded: setup  ## both recorded days (12 and 13 April 2023), BTC and ETH, thro
 
 clickhouse: export REQUIRE_CLICKHOUSE = 1
 clickhouse: setup  ## history's tables and SQL in ClickHouse itself, as a Python package (half a gigabyte, installed here)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[clickhouse]'
+	$(BIN)/pip install $(QUIETLY) -c constraints.txt -e '.[clickhouse]'
 	$(BIN)/python -m pytest tests/clickhouse
 
-chaos: setup  ## ten seeds of kills, stops, joins and restarts; wrong clocks, a bad network, slow readers, 1 -> 16 -> 3 workers, a full disk
+chaos: setup  ## ten seeds of kills, stops, joins and restarts of workers, ingest and services; wrong clocks, a bad network, slow readers, 1 -> 16 -> 3 workers, a full disk
 	$(BIN)/python -m tests.chaos --seeds 10 --all
 
 clean:  ## everything that setup and runs have made

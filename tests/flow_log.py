@@ -41,7 +41,7 @@ class Option(NamedTuple):
     partition: int
 
 
-def chain() -> list[Option]:
+def chain(n_partitions: int = N_PARTITIONS) -> list[Option]:
     """Calls and puts, spread over the partitions."""
     found: list[Option] = []
     for currency, strikes in STRIKES.items():
@@ -51,7 +51,7 @@ def chain() -> list[Option]:
             for strike in strikes:
                 for side, kind in (("C", OptionType.CALL), ("P", OptionType.PUT)):
                     name = f"{currency}-{when}-{strike:.0f}-{side}"
-                    found.append(Option(name, currency, kind, strike, expiry_ns, len(found) % N_PARTITIONS))
+                    found.append(Option(name, currency, kind, strike, expiry_ns, len(found) % n_partitions))
     return found
 
 
@@ -121,14 +121,16 @@ class Writer:
             self.seq += 1
 
 
-def lanes(seed: int, n_seconds: int = 24, *, before_expiry_s: float = 12.0, trades_a_second: int = 3) -> Lanes:
+def lanes(
+    seed: int, n_seconds: int = 24, *, before_expiry_s: float = 12.0, trades_a_second: int = 3, n_partitions: int = N_PARTITIONS
+) -> Lanes:  # fmt: skip
     """What the workers wrote over some seconds around the first expiry.
 
     A clock is left out now and then, by all; one partition's log time runs ahead of the others'; a worker writes some
     seconds again.
     """
     draw = random.Random(seed)
-    options, writers = chain(), [Writer(partition) for partition in PARTITIONS]
+    options, writers = chain(n_partitions), [Writer(partition) for partition in range(n_partitions)]
     interest = {option.name: 200.0 + 10.0 * draw.randint(0, 30) for option in options}
     index, n_trades = dict(INDEX), dict.fromkeys(interest, 40)
     begin_ns = EXPIRY_NS - int(before_expiry_s * NS)
@@ -155,7 +157,7 @@ def lanes(seed: int, n_seconds: int = 24, *, before_expiry_s: float = 12.0, trad
             writer.write("greeks", row)
         if second % 7 != 5:
             for writer in writers:
-                writer.clock(now_ns + NS + (NS // 4 if writer.partition == 1 else 0), len(options) // N_PARTITIONS)
+                writer.clock(now_ns + NS + (NS // 4 if writer.partition == 1 else 0), len(options) // n_partitions)
     return {(topic, w.partition): again(w.arrivals[topic], draw) for w in writers for topic in ("greeks", "trades")}
 
 

@@ -50,7 +50,7 @@ GROUPS = (
         "services",
         ("tests/broker/test_worker_broker.py", "tests/broker/test_ingest_broker.py", "tests/broker/test_flow_service.py",
          "tests/broker/test_services_broker.py", "tests/broker/test_registry_broker.py", "tests/broker/test_history_broker.py",
-         "tests/broker/test_cme_broker.py"),
+         "tests/broker/test_cme_broker.py", "tests/broker/test_flow_fence.py"),
         0,
     ),
     Group("arithmetic", ("tests/golden", "tests/properties", "tests/unit/test_engine*.py", "tests/unit/test_lanes.py",

@@ -1,7 +1,10 @@
 """The shell of the merge: dealer flow, its strikes and CME's marks from their topics, ``flow.merged.v1`` out.
 
 One plain consumer without a group.  Progress is a vector of offsets in ``checkpoints.v1``, written after Kafka has confirmed the
-records that it covers; a start goes on from it, or, without one, at the topics' present end.
+records that it covers, and once before the first of them; a start goes on from it, or, without one, at the topics' present end.
+
+What a second was merged with depends on which marks had come by then, so a start looks up what has been said since the progress, and
+says nothing twice.
 """
 
 from __future__ import annotations
@@ -45,6 +48,8 @@ EPOCH, STATE_FORMAT = 1, 1
 BATCH = 200
 """Records taken between two looks at which topic is ahead: fewer than half of what the fold keeps."""
 DEADLETTER_BYTES = 64 * 1024
+N_OPEN = 4
+"""Batches of marks that have begun and are not whole: more are of writers that were killed."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +59,35 @@ class _Decides:
     marks_max_age_days: float
 
 
+def terms(settings: MergeSettings) -> Terms:
+    """What decides a merged record, of these settings."""
+    return Terms(round(settings.marks_max_age_days * DAY_NS), settings_hash(_Decides(settings.marks_max_age_days)))
+
+
 class Assembly:
-    """Marks of a batch on their way, until all are there (headers ``batch``, ``result_seq``, ``n_results``)."""
+    """Marks of batches on their way, until all of one are there (headers ``batch``, ``result_seq``, ``n_results``).
+
+    Of several writers each has batches of its own name, and they may lie between each other's.
+    """
 
     def __init__(self) -> None:
-        self._batch, self._marks = b"", list[CmeMark]()
+        self._open: dict[bytes, list[CmeMark]] = {}
 
     def take(self, mark: CmeMark, headers: dict[str, bytes]) -> MarkBatch | None:
         """The batch, with its last mark; a batch that begins anew, or whose beginning is not there, is begun anew or left."""
         batch, seq, n = headers.get("batch", b""), int(headers.get("result_seq", -1)), int(headers.get("n_results", 0))
         if seq == 0:
-            self._batch, self._marks = batch, []
-        if batch != self._batch or seq != len(self._marks):
+            self._open.pop(batch, None)
+            self._open[batch] = []
+            if len(self._open) > N_OPEN:
+                del self._open[next(iter(self._open))]
+        marks = self._open.get(batch)
+        if marks is None or seq != len(marks):
             return None
-        self._marks.append(mark)
-        if len(self._marks) < n:
+        marks.append(mark)
+        if len(marks) < n:
             return None
-        return MarkBatch(mark.ts_event_ns, tuple(self._marks))
+        return MarkBatch(mark.ts_event_ns, tuple(self._open.pop(batch)))
 
 
 class Merging:
@@ -98,9 +115,7 @@ class Merging:
         self._ids = {name: kafka.topic_id(bootstrap, name) for name in (self.flow, self.strikes)}
         self._resolve = kafka.resolver(bootstrap, namespace)
         self._output = Output(bootstrap)
-        self._terms = Terms(
-            round(settings.marks_max_age_days * DAY_NS), settings_hash(_Decides(settings.marks_max_age_days))
-        )  # fmt: skip
+        self._terms = terms(settings)
         self.state, self._assembly = MergeState(), Assembly()
         self._next: dict[str, int] = {}
         self._held: set[str] = set()
@@ -124,13 +139,31 @@ class Merging:
             if name == self.strikes:
                 self.state.is_cold = wanted < first or (known is None and self._next[name] > 0)
         if known is not None:
-            self.state.said_ns = {str(key): int(ns) for key, ns in json.loads(known.state)["said_ns"].items()}
+            self._take_up(json.loads(known.state))
         for message in kafka.read_range(self._bootstrap, self.marks, {PARTITION: edges[self.marks]}):
             self._take(message)
         self._next[self.marks] = edges[self.marks][1]
+        if known is None:
+            # without it one that is killed before its first would begin at another end, and lose what lies between
+            self._is_new = True
+            self._record_progress(is_last=True)
         self._say(
             "begins", from_progress=known is not None, offsets=dict(self._next), batches=len(self.state.batches)
         )  # fmt: skip
+
+    def _take_up(self, progress: dict[str, Any]) -> None:
+        """What has been said, by the progress and since; and which currencies a cold fold still waits for a whole set of."""
+        said_ns = {str(key): int(ns) for key, ns in progress["said_ns"].items()}
+        end = self._edges(self.merged)[1]
+        since_ms = min(said_ns.values(), default=0) // NS_PER_MS
+        begin = kafka.offsets_for_time(self._bootstrap, self.merged, [PARTITION], since_ms)[PARTITION]
+        for message in kafka.read_range(self._bootstrap, self.merged, {PARTITION: (begin, end)}):
+            record = schemas.decode(message.value() or b"", self._resolve)
+            if isinstance(record, FlowMerged):
+                said_ns[record.currency] = max(record.ts_event_ns, said_ns.get(record.currency, record.ts_event_ns))
+        self.state.said_ns = said_ns
+        if not self.state.is_cold:
+            self.state.is_cold, self.state.begun = progress.get("is_cold", False), set(progress.get("begun", ()))
 
     def _edges(self, name: str) -> tuple[int, int]:
         return kafka.watermarks(self._bootstrap, name, [PARTITION])[PARTITION]
@@ -257,7 +290,8 @@ class Merging:
         self._output.confirm(self.merged)
         flow, strikes = first_needed(self.state, self._next[self.flow], self._next[self.strikes])
         offsets = {f"{self.flow}/{PARTITION}": flow, f"{self.strikes}/{PARTITION}": strikes}
-        state = json.dumps({"said_ns": self.state.said_ns, "log_ids": self._ids}).encode()
+        cold = {"is_cold": self.state.is_cold, "begun": sorted(self.state.begun)}
+        state = json.dumps({"said_ns": self.state.said_ns, "log_ids": self._ids, **cold}).encode()
         said_ns = max(self.state.said_ns.values(), default=0)
         record = Checkpoint(
             self._group, self.merged, PARTITION, EPOCH, self._next[self.strikes] - 1, offsets, self._ids[self.flow], said_ns,

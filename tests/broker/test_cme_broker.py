@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 import schemas
@@ -94,3 +95,28 @@ def test_marks_are_published_once_and_the_same_bytes_again(bootstrap: str, names
     assert [one.ts_event_ns for one in found] == [PUBLISHED, PUBLISHED + 1]
     assert {one.cme_assumption_signed_usd_per_pct for one in found} == {mark.gamma_usd_per_pct_assumption_signed}
     assert {one.deribit_trade_signed_usd_per_pct for one in found} == {600_000.0}
+
+
+def test_a_merge_killed_before_its_progress_loses_no_second_and_says_none_again_with_other_marks(
+    bootstrap: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K5: also before its first progress, when it began at the topics' end."""
+    seconds = [PUBLISHED + DAY_NS + i for i in range(5)]
+    write_flow(bootstrap, namespace, [*second(seconds[0])])
+    settings, share = MergeSettings(namespace), ShareSettings()
+    first = Merging(settings, share, 1.0, bootstrap, "here", figures.merge_page(), lambda *_, **__: None)
+    first.begin(from_start=False)
+    write_flow(bootstrap, namespace, [strike(seconds[0], 1.0), *second(seconds[1]), *second(seconds[2])])
+    cut = Merging(settings, share, 1.0, bootstrap, "here", figures.merge_page(), lambda *_, **__: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Merging, "_record_progress", lambda *_, **__: None)
+        cut.run(until_end=True)
+    cut._output.confirm(cut.merged)
+    assert cut.n_records == 1, "of the set that was cut by its beginning nothing"
+    (tmp_path / "a.dbn").write_bytes(dbn_file((*VECTOR, open_interest(7, DAY, 20, event_ns=PUBLISHED))))
+    run(bootstrap, "cme", str(tmp_path), "--json", "--index", "BTC=100000", "--namespace", namespace)
+    write_flow(bootstrap, namespace, [*second(seconds[3]), strike(seconds[4], 1.0)])
+    assert merged(bootstrap, namespace, from_start=False)["records"] == 2
+    found = [schemas.decode(one.value()) for one in records(bootstrap, topics.full_name(topics.FLOW_MERGED, namespace))]
+    assert [one.ts_event_ns for one in found] == seconds[1:4]
+    assert [one.n_cme_marks for one in found] == [0, 1, 1], "the first was said before the marks came"

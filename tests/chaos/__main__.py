@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streams import kafka
-from tests.chaos import full_disk, harness, ingest_run, schedule, table, watchers
+from tests.chaos import full_disk, harness, ingest_run, schedule, services_run, table, watchers
 from tests.chaos.broker import Breakable, own_broker
 from tests.chaos.table import Line
 
@@ -21,6 +21,7 @@ EXAMPLES = """\
 examples:
   python -m tests.chaos --seeds 10 --all                        everything, as make chaos does
   python -m tests.chaos --seeds 3 --engine                      kills, stops, joins, an end of the broker, on the real engine
+  python -m tests.chaos --seeds 5 --only-services               dealer flow, CME, the merge and history
   python -m tests.chaos --seeds 0 --many --first 7              1 -> 16 -> 3 workers alone, with seed 7
   python -m tests.chaos --seeds 0 --clocks --network --readers  the attacks that come once a session
 """
@@ -82,6 +83,19 @@ def attack_ingest(
     )  # fmt: skip
 
 
+def attack_services(broker: Breakable, folder: Path, seed: int) -> Line:
+    """Dealer flow, CME's marks, the merge and history: killed, stopped, asleep, taken over from."""
+    namespace, logs = f"services-{seed}", folder / f"services-{seed}"
+    logs.mkdir()
+    kafka.create_topics(broker.bootstrap, namespace)
+    outcome = services_run.run(broker.bootstrap, namespace, logs, seed)
+    kafka.wipe(broker.bootstrap, namespace)
+    return Line(
+        seed, "services", outcome.n_records, outcome.verdict, outcome.caught_up_s, (), outcome.load_average,
+        outcome.is_right, outcome.faults, [str(outcome)],
+    )  # fmt: skip
+
+
 def attack_numbers(broker: Breakable, folder: Path, seed: int, n_most: int) -> Line:
     """1 -> ``n_most`` -> 3 workers on the real engine; and all of them have worked."""
     events = schedule.one_many_three(n_most, seed)
@@ -124,9 +138,12 @@ def session(options: argparse.Namespace, say: Callable[[Line], None]) -> bool:
     with tempfile.TemporaryDirectory(prefix="chaos-") as name, own_broker(Path(name)) as broker:
         folder = Path(name)
         for seed in range(first, first + options.seeds):
-            say(attack_workers(broker, folder, seed, options))
+            if not options.only_services:
+                say(attack_workers(broker, folder, seed, options))
             if is_asked("ingest"):
                 say(attack_ingest(broker, folder, seed))
+            if is_asked("services"):
+                say(attack_services(broker, folder, seed))
         if is_asked("network"):
             say(attack_ingest(broker, folder, first, name="network", has_faults=True))
         if is_asked("clocks"):
@@ -158,10 +175,17 @@ def main() -> int:
     parser.add_argument(
         "--ingest", action="store_true", help="for each seed, too, ingest is killed, stopped, taken over"
     )
+    parser.add_argument(
+        "--services", action="store_true", help="for each seed, too, dealer flow, CME, the merge and history are"
+    )
+    parser.add_argument("--only-services", action="store_true", help="for each seed nothing but --services")
     for name, text in ONCE.items():
         parser.add_argument(f"--{name}", action="store_true", help=f"once: {text}")
-    parser.add_argument("--all", action="store_true", help="the real engine, ingest, and each attack that comes once")
+    parser.add_argument(
+        "--all", action="store_true", help="the real engine, ingest, the services, and each attack that comes once"
+    )
     options = parser.parse_args()
+    options.services |= options.only_services
     lines: list[Line] = []
 
     def say(line: Line) -> None:

@@ -197,6 +197,29 @@ def test_a_batch_is_one_when_all_its_marks_are_there() -> None:
     assert assembly.take(mark, {}) is None
 
 
+def test_batches_of_two_writers_that_lie_between_each_other_are_both_whole() -> None:
+    """K5: one writer that was asleep wakes while another writes."""
+    (mark,) = MARKS.marks
+    assembly, whole = Assembly(), []
+    for batch, seq in ((b"a", 0), (b"b", 0), (b"a", 1), (b"b", 1), (b"c", 0), (b"a", 1)):
+        headers = {"batch": batch, "result_seq": str(seq).encode(), "n_results": b"2"}
+        whole.append(assembly.take(mark._replace(instrument_name=f"{batch!r} {seq}"), headers))
+    names = [[one.instrument_name for one in found.marks] for found in whole if found is not None]
+    assert names == [["b'a' 0", "b'a' 1"], ["b'b' 0", "b'b' 1"]] and whole[2] is not None and whole[3] is not None
+    for i in range(20):
+        assembly.take(mark, {"batch": str(i).encode(), "result_seq": b"0", "n_results": b"2"})
+    assert assembly.take(mark, {"batch": b"c", "result_seq": b"1", "n_results": b"2"}) is None, "bounded"
+
+
+def test_a_cold_fold_that_reads_its_first_set_again_after_a_restart_does_not_take_the_rest_of_it_for_a_whole_one() -> (
+    None
+):
+    state, found = run([*second(NOW)[:-1], *second(NOW + NS)], MergeState(is_cold=True))
+    again = MergeState(is_cold=True, begun=state.begun, said_ns=state.said_ns)
+    _, more = run([second(NOW)[-1], *second(NOW + NS), strike(NOW + 2 * NS, 1.0)], again)
+    assert found == [] and [one.ts_event_ns for one in more] == [NOW + NS]
+
+
 # --- CME's share ---
 
 SHARE = ShareSettings(n_days=4, n_days_above=3)

@@ -1,0 +1,340 @@
+"""Dealer flow, CME's marks, the merge and history under fire: killed, stopped, put to sleep and started again, while greeks and trades
+are written and CME's files come; dealer flow is taken over from while it sleeps, and wakes.
+
+What happens, to whom and when comes from the seed.  At the end the oracle's single pass over the same topics is held against what
+stands in theirs (``service_oracle``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import schemas
+from schemas import Watermark
+from streams import kafka, settings, topics
+from streams.cme.merged import Terms
+from streams.cme_service import merging
+from streams.cme_service.settings import MergeSettings
+from streams.flow.fold import Context
+from streams.flow.settings import FlowSettings
+from streams.flow.side import SideSettings
+from streams.flow_service.making import SOURCES
+from streams.flow_service.settings import FoldSettings
+from streams.partitioning import N_PARTITIONS
+from streams.processes import wait_until
+from streams.supervisor import EXIT_SUPERSEDED
+from streams.worker.pricing import engine_version
+from tests.chaos import service_files
+from tests.chaos import service_oracle as oracle
+from tests.chaos.nursery import Nursery
+from tests.chaos.oracle import Verdict
+from tests.flow_log import Lanes, lanes
+
+ENVIRON = {
+    "GREEKSTREAM_FLOW_WARM_UP_S": "5", "GREEKSTREAM_FLOW_PROFILE_STEP_RATIO": "0.02", "GREEKSTREAM_FLOW_STRIKES_EVERY_S": "1",
+    "GREEKSTREAM_FLOW_LADDER_SPOT_PCT": "1", "GREEKSTREAM_FLOW_LADDER_VOL_POINTS": "1", "GREEKSTREAM_FLOW_LADDER_HOURS": "0,1",
+    "GREEKSTREAM_DEALER_N_DRAWS": "20",
+    "GREEKSTREAM_FOLD_CHAIN_S": "3600", "GREEKSTREAM_FOLD_CHECKPOINT_S": "0.7",
+    "GREEKSTREAM_CME_POLL_S": "0.1", "GREEKSTREAM_CME_SETTLE_S": "0.2", "GREEKSTREAM_CME_INDEX_PRICES": "BTC=100000",
+    "GREEKSTREAM_MERGE_CHECKPOINT_S": "0.7",
+    "GREEKSTREAM_HISTORY_FLUSH_S": "0.5", "GREEKSTREAM_HISTORY_BUFFER_ROWS": "200",
+}  # fmt: skip
+"""A cheap second of dealer flow; everything is written down often, so that each kill meets something half done."""
+TABLES = ("greeks", "trades", "flow", "flow_strikes", "flow_merged", "cme_marks")
+SERVICES = ("flow", "cme", "merge", "history")
+KINDS = ("kill", "kill", "term", "sleep")
+TWIN = "twin"
+"""Of dealer flow: it sleeps, another is started, takes over, and the first one wakes and must end."""
+ASLEEP_S = (0.5, 3.0)
+TEND_S, SETTLE_S = 0.05, 120.0
+
+
+class Event(NamedTuple):
+    at_s: float
+    service: str
+    kind: str
+    for_s: float = 0.0
+    """Of a sleep."""
+
+    def __str__(self) -> str:
+        return f"{self.at_s:.1f}s {self.kind} {self.service}"
+
+
+def draw(seed: int, duration_s: float, n_events: int) -> list[Event]:
+    """Each service is killed once, dealer flow is taken over from once, and ``n_events`` more are drawn."""
+    rng = random.Random(f"services {seed}")
+    what = [(service, "kill") for service in SERVICES] + [("flow", TWIN)]
+    what += [(rng.choice(SERVICES), rng.choice(KINDS)) for _ in range(n_events)]
+    rng.shuffle(what)
+    times = sorted(rng.uniform(0.05, 0.95) * duration_s for _ in what)
+    return [
+        Event(round(at_s, 1), *one, round(rng.uniform(*ASLEEP_S), 1)) for at_s, one in zip(times, what, strict=True)
+    ]
+
+
+@dataclass
+class Outcome:
+    """What a run showed."""
+
+    verdict: Verdict
+    events: list[Event]
+    n_records: int
+    caught_up_s: float
+    load_average: float
+    n_restarts: int
+    used_s: float
+    """Of the processor, by the services."""
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def is_right(self) -> bool:
+        return self.verdict.is_right and not self.faults
+
+    def __str__(self) -> str:
+        v = self.verdict
+        return (
+            f"{', '.join(map(str, self.events))}; {self.n_restarts} restarts, {self.used_s:.1f} s of the processor; {v.summary()} "
+            f"missing {v.missing[:3]} different {v.different[:3]} foreign {v.foreign[:3]}; {'; '.join(self.faults) or 'no fault'}"
+        )
+
+
+class Services:
+    """The services of one namespace, started again when they die, as the supervisor does."""
+
+    def __init__(self, nursery: Nursery, commands: Mapping[str, Sequence[str]], folder: Path) -> None:
+        self._nursery, self._commands, self._folder = nursery, commands, folder
+        self.pids: dict[str, int] = {}
+        self._asleep: list[tuple[float, int]] = []
+        self._ghosts: set[int] = set()
+        self._ended: dict[int, int] = {}
+        self._expected: set[int] = set()
+        self.n_restarts = 0
+        self.faults: list[str] = []
+        for name in commands:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        self.pids[name] = self._nursery.start(self._commands[name], self.log_of(name))
+
+    def log_of(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def happen(self, event: Event) -> None:
+        """Do it; a sleeper is woken by ``tend``."""
+        pid = self.pids[event.service]
+        if event.kind in ("kill", "term"):
+            self._expected.add(pid)
+            self._signal(pid, signal.SIGKILL if event.kind == "kill" else signal.SIGTERM)
+            return
+        self._signal(pid, signal.SIGSTOP)
+        self._asleep.append((time.monotonic() + event.for_s, pid))
+        if event.kind == TWIN:
+            self._ghosts.add(pid)
+            self.start(event.service)
+
+    @staticmethod
+    def _signal(pid: int, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def tend(self) -> None:
+        """Wake those whose time is over, start the dead again.  To be called a few times a second."""
+        now_s = time.monotonic()
+        for item in [item for item in self._asleep if item[0] <= now_s]:
+            self._signal(item[1], signal.SIGCONT)
+            self._asleep.remove(item)
+        self._ended |= self._nursery.statuses()
+        for pid in self._ghosts & self._ended.keys():
+            # one that was killed while it slept has not been seen to give way; it was not asked to
+            if self._ended[pid] not in (EXIT_SUPERSEDED, -signal.SIGKILL):
+                self.faults.append(f"flow, taken over from, ended with status {self._ended[pid]}")
+            self._ghosts.discard(pid)
+        for name, pid in self.pids.items():
+            if pid in self._ended:
+                if pid not in self._expected:
+                    self.faults.append(f"{name} ended by itself with status {self._ended[pid]}\n{self.tail(name)}")
+                self.n_restarts += 1
+                self.start(name)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody sleeps, and whoever was taken over from has ended."""
+        return not self._asleep and not self._ghosts
+
+    def stop(self) -> None:
+        """SIGTERM to all; each must leave in order."""
+        self.tend()
+        for pid in self.pids.values():
+            self._signal(pid, signal.SIGTERM)
+        wait_until(self._have_all_ended, SETTLE_S)
+        statuses = {name: self._ended.get(pid) for name, pid in self.pids.items()}
+        if any(status != 0 for status in statuses.values()):
+            self.faults.append(f"not all left in order: {statuses}")
+
+    def _have_all_ended(self) -> bool:
+        self._ended |= self._nursery.statuses()
+        return all(pid in self._ended for pid in self.pids.values())
+
+    def tail(self, name: str, n_lines: int = 6) -> str:
+        return "\n".join(self.log_of(name).read_text(errors="replace").splitlines()[-n_lines:])
+
+
+class Log:
+    """Greeks and trades of all partitions, written bit by bit; the offsets are those that the lanes say."""
+
+    def __init__(self, bootstrap: str, namespace: str, found: Lanes) -> None:
+        self._producer, self._lanes = kafka.producer(bootstrap), found
+        of = {"greeks": topics.GREEKS, "trades": topics.TRADES}
+        self._names = {short: topics.full_name(topic, namespace) for short, topic in of.items()}
+        self._written = dict.fromkeys(found, 0)
+
+    def write(self, share: float) -> None:
+        """Up to this share of each lane."""
+        for (topic, partition), lane in self._lanes.items():
+            end = min(len(lane), int(share * len(lane)))
+            for one in lane[self._written[topic, partition] : end]:
+                record: Any = one.record
+                is_mark = isinstance(record, Watermark)
+                ts_ns = record.log_time_ns if is_mark else record.ts_event_ns
+                key = f"watermark-{partition}" if is_mark else record.instrument_name
+                headers: list[tuple[str, str | bytes | None]] = [("epoch", str(one.epoch).encode())]
+                self._producer.produce(
+                    self._names[topic], schemas.encode(record), key, partition, timestamp=ts_ns // 10**6, headers=headers
+                )  # fmt: skip
+            self._written[topic, partition] = max(end, self._written[topic, partition])
+        self._producer.poll(0)
+
+    def finish(self) -> int:
+        """All of it; how many records that are."""
+        self.write(1.0)
+        assert self._producer.flush(60.0) == 0, "the log could not be written"
+        return sum(self._written.values())
+
+
+def run(
+    bootstrap: str, namespace: str, folder: Path, seed: int, *, duration_s: float = 30.0, n_seconds: int = 80, n_events: int = 14,
+    n_files: int = 5,
+) -> Outcome:  # fmt: skip
+    """One run in a namespace whose topics are there: ``n_seconds`` of log time over ``duration_s``."""
+    rng = random.Random(seed)
+    found = lanes(seed, n_seconds, before_expiry_s=n_seconds / 2, n_partitions=N_PARTITIONS)
+    expected, state = oracle.flow_pass(found, context_of())
+    events, cme = draw(seed, duration_s, n_events), folder / "cme"
+    cme.mkdir()
+    history = folder / "history"
+    commands = {
+        "flow": ["flow-service"],
+        "cme": ["cme", str(cme), "--follow"],
+        "merge": ["merge", "--from-start"],
+        "history": ["history", "--folder", str(history), "--tables", ",".join(TABLES)],
+    }
+    with Nursery({**ENVIRON, "KAFKA_BOOTSTRAP": bootstrap}, folder / "nursery.log") as nursery:
+        commands = {name: [*words, "--namespace", namespace] for name, words in commands.items()}
+        services = Services(nursery, commands, folder)
+        files = Files(bootstrap, namespace, cme, n_files)
+        n_records = _write_under_fire(Log(bootstrap, namespace, found), files, services, events, duration_s, rng)
+        began_s, load_average = time.monotonic(), os.getloadavg()[0]
+        wait = Waiting(services, bootstrap, namespace)
+        is_done = wait.until(lambda: services.is_quiet and files.is_done())
+        is_done &= wait.until(lambda: expected.keys() <= dict(oracle.flow_published(bootstrap, namespace)).keys())
+        passes = oracle.merged_passes(bootstrap, namespace, terms_of())
+        n_merged = len(passes[-1])
+        is_done &= wait.until(lambda: wait.n_in(topics.FLOW_MERGED) >= n_merged)
+        caught_up_s = time.monotonic() - began_s
+        services.stop()
+        faults = [*services.faults, *(() if is_done else ("not everything came in time",))]
+        if not is_done:
+            faults += [f"{name}: {services.tail(name)}" for name in SERVICES]
+        used_s = nursery.used_s()
+    verdict = Verdict()
+    oracle.compare(verdict, expected, oracle.flow_published(bootstrap, namespace))
+    if oracle.newest_state(bootstrap, FoldSettings(namespace=namespace)) != state:
+        verdict.wrong_states.append(0)
+    oracle.judge_marks(verdict, files.batches, oracle.marks_published(bootstrap, namespace))
+    faults += oracle.judge_merged(verdict, passes, bootstrap, namespace)
+    oracle.judge_history(verdict, bootstrap, namespace, history, TABLES)
+    return Outcome(
+        verdict, events, n_records, round(caught_up_s, 1), round(load_average, 1), services.n_restarts, used_s, faults
+    )  # fmt: skip
+
+
+def context_of() -> Context:
+    """What the flow service is told, as it makes it itself."""
+    flow, side = settings.load(FlowSettings, "FLOW", ENVIRON), settings.load(SideSettings, "DEALER", ENVIRON)
+    return Context(flow, side, settings.settings_hash(flow, side), engine_version(SOURCES))
+
+
+def terms_of() -> Terms:
+    """What the merge is told, likewise."""
+    return merging.terms(MergeSettings())
+
+
+class Files:
+    """CME's files come one after the other, each when the marks of the one before stand in Kafka: so each has a batch of its own."""
+
+    def __init__(self, bootstrap: str, namespace: str, folder: Path, n_files: int) -> None:
+        self._bootstrap, self._namespace, self._folder = bootstrap, namespace, folder
+        self._contents = service_files.contents(n_files)
+        self.batches = service_files.batches(self._contents)
+        self._n_come = 0
+
+    def come(self, share: float) -> None:
+        """One more, if it is due at this share of the run."""
+        if self._n_come >= len(self._contents) or share * len(self._contents) < self._n_come or not self.are_whole():
+            return
+        name, data = self._contents[self._n_come]
+        part = self._folder / f".{name}"
+        part.write_bytes(data)
+        part.rename(self._folder / name)
+        self._n_come += 1
+
+    def are_whole(self) -> bool:
+        """Whether all batches of the files that have come stand in Kafka."""
+        sizes = [len(one) for one in self.batches[: self._n_come]]
+        return oracle.n_whole_batches(self._bootstrap, self._namespace, sizes) == self._n_come
+
+    def is_done(self) -> bool:
+        """Let the rest come."""
+        self.come(1.0)
+        return self._n_come == len(self._contents) and self.are_whole()
+
+
+class Waiting:
+    """Waits for what must come some time, and tends the services meanwhile."""
+
+    def __init__(self, services: Services, bootstrap: str, namespace: str) -> None:
+        self._services, self._bootstrap, self._namespace = services, bootstrap, namespace
+
+    def until(self, condition: Any) -> bool:
+        return wait_until(lambda: self._services.tend() or condition(), SETTLE_S, every_s=0.2)
+
+    def n_in(self, topic: topics.Topic) -> int:
+        name = topics.full_name(topic, self._namespace)
+        return kafka.watermarks(self._bootstrap, name, [0])[0][1]
+
+
+def _write_under_fire(
+    log: Log, files: Files, services: Services, events: Sequence[Event], duration_s: float, rng: random.Random
+) -> int:
+    """Write the log at its rate, unevenly, and let the events happen when they are due."""
+    due, began_s, look_s, share = list(events), time.monotonic(), 0.0, 0.0
+    while (elapsed_s := time.monotonic() - began_s) < duration_s or due:
+        while due and due[0].at_s <= elapsed_s:
+            services.happen(due.pop(0))
+        if rng.random() < 0.3:
+            share = max(share, elapsed_s / duration_s)
+            log.write(min(1.0, share))
+        if elapsed_s >= look_s:
+            look_s = elapsed_s + 0.3
+            files.come(elapsed_s / duration_s)
+        services.tend()
+        time.sleep(TEND_S)
+    return log.finish()
