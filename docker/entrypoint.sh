@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs greekstream, passes SIGTERM and SIGINT on, and turns exit status 66 into 0.
 #
-# 66 is an ingest that gave way to a newer one.  Under `restart: on-failure` it would be started again and take the
-# claim back, and the two would go on like that for ever.
+# 66 is an ingest, or a service of dealer flow, that gave way to a newer one.  Under `restart: on-failure` it would be
+# started again and take the claim back, and the two would go on like that for ever.
 greekstream "$@" &
 child=$!
 trap 'kill -TERM "$child" 2>/dev/null' TERM INT

@@ -66,7 +66,14 @@ def test_finals_are_the_same_bytes_after_a_kill_a_restart_and_a_rewind(
         "GREEKSTREAM_ENGINE_ENGINE": "closed_form", "GREEKSTREAM_ENGINE_AUDIT": "false", "GREEKSTREAM_FOLD_CHECKPOINT_S": "3",
     }  # fmt: skip
     stack = Stack(
-        bootstrap, namespace, 2, tmp_path, ("--rate", "100"), ("--currencies", "BTC,ETH"), environ, has_flow=True
+        bootstrap,
+        namespace,
+        1,
+        tmp_path,
+        ("--rate", "100", "--options", "320"),
+        ("--currencies", "BTC,ETH"),
+        environ,
+        has_flow=True,
     )
     log = tmp_path / "workers.log"
 

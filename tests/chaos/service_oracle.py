@@ -27,7 +27,7 @@ from streams.flow_service import checkpoints
 from streams.flow_service.settings import FoldSettings
 from streams.history.rows import Read, batches
 from streams.history.store import files
-from streams.history.tables import TABLES
+from streams.history.tables import TABLES, Table
 from streams.worker.log_reader import LogReader
 from tests.chaos.oracle import Identity, Verdict
 from tests.flow_log import Lanes, interleaved
@@ -176,21 +176,41 @@ def judge_merged(verdict: Verdict, passes: Sequence[Values], bootstrap: str, nam
 # -- history -------------------------------------------------------------------------------------------------------------
 
 
-def judge_history(verdict: Verdict, bootstrap: str, namespace: str, folder: Path, tables: Iterable[str]) -> None:
-    """Rows of the files against those of the topics, by their places there."""
+def n_rows_expected(bootstrap: str, namespace: str, tables: Iterable[str]) -> int:
+    """Records of the tables' kinds that stand in their topics now."""
+    return sum(len(_reads(bootstrap, namespace, TABLES[name])) for name in tables)
+
+
+def n_rows_written(place: Path, tables: Iterable[str]) -> int:
+    """Rows of the files that count."""
+    return sum(pq.read_metadata(path).num_rows for name in tables for path in files(place, TABLES[name]))
+
+
+def _reads(bootstrap: str, namespace: str, table: Table) -> list[Read]:
+    reads = []
+    for message in messages(bootstrap, topics.full_name(table.topic, namespace), table.topic.n_partitions):
+        record = schemas.decode(message.value())
+        if isinstance(record, table.record):
+            epoch = dict(message.headers() or ()).get("epoch")
+            reads.append(Read(message.partition(), message.offset(), None if epoch is None else int(epoch), record))
+    return reads
+
+
+def judge_history(verdict: Verdict, bootstrap: str, namespace: str, folder: Path, tables: Iterable[str]) -> list[str]:
+    """Rows of the files against those of the topics, by their places there; what else is wrong, in words."""
+    faults = []
     for name in tables:
         table = TABLES[name]
-        reads = []
-        for message in messages(bootstrap, topics.full_name(table.topic, namespace), table.topic.n_partitions):
-            record = schemas.decode(message.value())
-            if isinstance(record, table.record):
-                epoch = dict(message.headers() or ()).get("epoch")
-                reads.append(Read(message.partition(), message.offset(), None if epoch is None else int(epoch), record))
+        reads = _reads(bootstrap, namespace, table)
         expected = {
             _place(name, row): repr(row).encode() for part in batches(table, reads).values() for row in part.to_pylist()
         }
         rows = [row for path in files(folder / namespace, table) for row in pq.ParquetFile(path).read().to_pylist()]
         compare(verdict, expected, [(_place(name, row), repr(row).encode()) for row in rows])
+        n_twice = len(rows) - len({_place(name, row) for row in rows})
+        if n_twice:
+            faults.append(f"{n_twice} rows of {name} are in history more than once")
+    return faults
 
 
 def _place(name: str, row: dict[str, Any]) -> Identity:

@@ -152,9 +152,9 @@ class Services:
             self._signal(item[1], signal.SIGCONT)
             self._asleep.remove(item)
         self._ended |= self._nursery.statuses()
+        self._asleep = [item for item in self._asleep if item[1] not in self._ended]
         for pid in self._ghosts & self._ended.keys():
-            # one that was killed while it slept has not been seen to give way; it was not asked to
-            if self._ended[pid] not in (EXIT_SUPERSEDED, -signal.SIGKILL):
+            if self._ended[pid] != EXIT_SUPERSEDED:
                 self.faults.append(f"flow, taken over from, ended with status {self._ended[pid]}")
             self._ghosts.discard(pid)
         for name, pid in self.pids.items():
@@ -169,19 +169,19 @@ class Services:
         """Nobody sleeps, and whoever was taken over from has ended."""
         return not self._asleep and not self._ghosts
 
-    def stop(self) -> None:
-        """SIGTERM to all; each must leave in order."""
+    def stop(self, names: Sequence[str]) -> None:
+        """SIGTERM to these, which must leave in order; the others stay."""
         self.tend()
-        for pid in self.pids.values():
+        leaving = {name: self.pids.pop(name) for name in names}
+        for pid in leaving.values():
             self._signal(pid, signal.SIGTERM)
-        wait_until(self._have_all_ended, SETTLE_S)
-        statuses = {name: self._ended.get(pid) for name, pid in self.pids.items()}
-        if any(status != 0 for status in statuses.values()):
+        wait_until(lambda: self.tend() or leaving.keys() <= self._ended_of(leaving).keys(), SETTLE_S)
+        statuses = self._ended_of(leaving)
+        if statuses != dict.fromkeys(names, 0):
             self.faults.append(f"not all left in order: {statuses}")
 
-    def _have_all_ended(self) -> bool:
-        self._ended |= self._nursery.statuses()
-        return all(pid in self._ended for pid in self.pids.values())
+    def _ended_of(self, pids: Mapping[str, int]) -> dict[str, int]:
+        return {name: self._ended[pid] for name, pid in pids.items() if pid in self._ended}
 
     def tail(self, name: str, n_lines: int = 6) -> str:
         return "\n".join(self.log_of(name).read_text(errors="replace").splitlines()[-n_lines:])
@@ -249,7 +249,10 @@ def run(
         n_merged = len(passes[-1])
         is_done &= wait.until(lambda: wait.n_in(topics.FLOW_MERGED) >= n_merged)
         caught_up_s = time.monotonic() - began_s
-        services.stop()
+        services.stop(("flow", "cme", "merge"))
+        n_rows = oracle.n_rows_expected(bootstrap, namespace, TABLES)
+        is_done &= wait.until(lambda: oracle.n_rows_written(history / namespace, TABLES) >= n_rows)
+        services.stop(("history",))
         faults = [*services.faults, *(() if is_done else ("not everything came in time",))]
         if not is_done:
             faults += [f"{name}: {services.tail(name)}" for name in SERVICES]
@@ -260,7 +263,7 @@ def run(
         verdict.wrong_states.append(0)
     oracle.judge_marks(verdict, files.batches, oracle.marks_published(bootstrap, namespace))
     faults += oracle.judge_merged(verdict, passes, bootstrap, namespace)
-    oracle.judge_history(verdict, bootstrap, namespace, history, TABLES)
+    faults += oracle.judge_history(verdict, bootstrap, namespace, history, TABLES)
     return Outcome(
         verdict, events, n_records, round(caught_up_s, 1), round(load_average, 1), services.n_restarts, used_s, faults
     )  # fmt: skip
@@ -314,7 +317,7 @@ class Waiting:
         self._services, self._bootstrap, self._namespace = services, bootstrap, namespace
 
     def until(self, condition: Any) -> bool:
-        return wait_until(lambda: self._services.tend() or condition(), SETTLE_S, every_s=0.2)
+        return wait_until(lambda: self._services.tend() or condition(), SETTLE_S, every_s=0.4)
 
     def n_in(self, topic: topics.Topic) -> int:
         name = topics.full_name(topic, self._namespace)

@@ -14,9 +14,9 @@ from streams.engine import EngineSettings
 from streams.partitioning import N_PARTITIONS, partition_of
 from streams.worker.folds import Outgoing, RawRecord
 from streams.worker.pricing import PricingMaker
-from tests.chaos import ingest_run, pricing_load, schedule, watchers
+from tests.chaos import ingest_run, pricing_load, schedule, service_files, service_oracle, services_run, watchers
 from tests.chaos.load import Written
-from tests.chaos.oracle import Identity
+from tests.chaos.oracle import Identity, Verdict
 from tests.chaos.watchers import Lying
 from tests.results_world import START_NS, greeks, watermark
 
@@ -173,3 +173,40 @@ def test_a_hole_in_the_trade_numbers_counts_unless_it_came_to_light_at_the_very_
     logged = {("a", 1): 0, ("a", 2): 10 * S, ("a", 5): 20 * S, ("b", 7): 20 * S, ("b", 9): 99 * S}
     assert ingest_run.holes_of(logged, 100 * S) == {"a": [3, 4]}
     assert ingest_run.holes_of(logged, 200 * S) == {"a": [3, 4], "b": [8]}
+
+
+# ---- the services
+
+
+def test_a_run_of_the_services_kills_each_and_takes_dealer_flow_over_and_is_the_seeds() -> None:
+    events = services_run.draw(3, 20.0, 5)
+    assert events == services_run.draw(3, 20.0, 5) != services_run.draw(4, 20.0, 5)
+    what = {(event.service, event.kind) for event in events}
+    assert {(service, "kill") for service in services_run.SERVICES} | {("flow", "twin")} <= what
+    assert len(events) == 10 and [event.at_s for event in events] == sorted(event.at_s for event in events)
+
+
+def test_the_oracle_of_the_services_notices_what_is_missing_different_foreign_and_said_again() -> None:
+    ids = [Identity("Flow BTC", 0, second, 0) for second in range(4)]
+    verdict = Verdict()
+    found = [(ids[0], b"a"), (ids[0], b"a"), (ids[1], b"other"), (ids[3], b"d")]
+    service_oracle.compare(verdict, dict(zip(ids[:3], (b"a", b"b", b"c"), strict=True)), found)
+    assert (verdict.missing, verdict.different, verdict.foreign, verdict.repeats) == ([ids[2]], [ids[1]], [ids[3]], 1)
+    assert not verdict.is_right
+
+
+def test_marks_are_right_only_when_every_batch_is_whole_in_its_order_and_a_repeat_the_same() -> None:
+    files = service_files.contents(3)
+    assert [name for name, _ in files] == ["00.dbn", "01.dbn", "02.dbn"]
+    expected = [[b"a0", b"a1"], [b"b0", b"b1"]]
+    again = [(b"x", 0, b"a0"), (b"x", 0, b"a0"), (b"x", 1, b"a1"), (b"y", 0, b"b0"), (b"y", 1, b"b1")]
+
+    def verdict_on(found: list[tuple[bytes, int, bytes]]) -> Verdict:
+        verdict = Verdict()
+        service_oracle.judge_marks(verdict, expected, found)
+        return verdict
+
+    assert verdict_on(again).is_right and verdict_on(again).repeats == 1
+    assert not verdict_on(again[:-1]).is_right, "half of a batch"
+    assert not verdict_on([*again[3:], *again[:3]]).is_right, "the wrong order"
+    assert not verdict_on([*again, (b"y", 1, b"b2")]).is_right, "a repeat that differs"
