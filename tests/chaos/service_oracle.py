@@ -152,12 +152,15 @@ def merged_passes(bootstrap: str, namespace: str, terms: Terms) -> list[Values]:
     return passes
 
 
+def merged_published(bootstrap: str, namespace: str) -> list[tuple[Identity, bytes]]:
+    """Every merged record."""
+    found = messages(bootstrap, topics.full_name(topics.FLOW_MERGED, namespace))
+    return [(identity_of(schemas.decode(message.value())), message.value()) for message in found]
+
+
 def judge_merged(verdict: Verdict, passes: Sequence[Values], bootstrap: str, namespace: str) -> list[str]:
     """Each record against the passes; what else is wrong, in words."""
-    found = [
-        (identity_of(schemas.decode(message.value())), message.value())
-        for message in messages(bootstrap, topics.full_name(topics.FLOW_MERGED, namespace))
-    ]
+    found = merged_published(bootstrap, namespace)
     expected, faults, used = dict(passes[-1]), [], {}
     by_currency: dict[str, int] = {}
     for identity, value in sorted(found):
