@@ -36,7 +36,7 @@ from streams.cme.share import ShareSettings
 from streams.cme_service import figures
 from streams.cme_service.files import Stamp, found
 from streams.cme_service.open_interest import read_share
-from streams.cme_service.output import PARTITION, Output, newest_progress
+from streams.cme_service.output import PARTITION, Output, PublishError, newest_progress
 from streams.cme_service.settings import MergeSettings
 from streams.metrics import Page
 from streams.settings import settings_hash
@@ -130,10 +130,10 @@ class Merging:
     def begin(self, from_start: bool) -> None:
         """Take up the progress; read every batch of marks that there is."""
         edges = {name: self._edges(name) for name in (self.flow, self.strikes, self.marks)}
-        known = self._progress()
+        known, is_anew = self._progress()
         for name in (self.flow, self.strikes):
             first, end = edges[name]
-            fresh = first if from_start else end
+            fresh = first if from_start or is_anew else end
             wanted = fresh if known is None else known.offsets[f"{name}/{PARTITION}"]
             self._next[name] = min(max(wanted, first), end)
             if name == self.strikes:
@@ -168,12 +168,13 @@ class Merging:
     def _edges(self, name: str) -> tuple[int, int]:
         return kafka.watermarks(self._bootstrap, name, [PARTITION])[PARTITION]
 
-    def _progress(self) -> Checkpoint | None:
-        """The newest progress that is of these very topics."""
+    def _progress(self) -> tuple[Checkpoint | None, bool]:
+        """The newest progress, if it is of these very topics; and whether it is of others, which these have been made anew after."""
         record = newest_progress(self._bootstrap, self._checkpoints, self._group)
         if record is None or record.state_format != STATE_FORMAT:
-            return None
-        return record if json.loads(record.state)["log_ids"] == self._ids else None
+            return None, False
+        is_ours = json.loads(record.state)["log_ids"] == self._ids
+        return (record, False) if is_ours else (None, True)
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -287,6 +288,7 @@ class Merging:
         """Results confirmed, then the progress, then that confirmed: a crash in between repeats, and loses nothing."""
         if not self._is_new or (not is_last and time.monotonic() < self._checkpoint_due_s):
             return
+        self._check_topics()
         self._output.confirm(self.merged)
         flow, strikes = first_needed(self.state, self._next[self.flow], self._next[self.strikes])
         offsets = {f"{self.flow}/{PARTITION}": flow, f"{self.strikes}/{PARTITION}": strikes}
@@ -301,6 +303,20 @@ class Merging:
         self._output.produce(self._checkpoints, key, schemas.encode(record), said_ns // NS_PER_MS, [])
         self._output.confirm(self._checkpoints)
         self._is_new, self._checkpoint_due_s = False, time.monotonic() + self.settings.checkpoint_s
+
+    def _check_topics(self) -> None:
+        """PublishError where they were made anew: offsets of the new ones would be taken for those of the old."""
+        try:
+            now = {name: kafka.topic_id(self._bootstrap, name) for name in self._ids}
+        except KafkaException as error:  # a broker that is away will not confirm either
+            self._say("topics_not_asked", why=str(error))
+            return
+        except KeyError as error:
+            raise PublishError(f"{error.args[0]}: start again once it is there") from error
+        if now != self._ids:
+            raise PublishError(
+                "flow.v1 or flow.strikes.v1 was made anew: start again, and they are merged from their beginning"
+            )
 
     def _put(self) -> None:
         state = self.state

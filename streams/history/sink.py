@@ -24,6 +24,9 @@ from streams.moments import Moment
 from streams.topics import MIB
 
 BATCH = 2_000
+CHECK_S = 10.0
+"""So often the topics are looked at, rows or none: one that was made anew is read from its beginning by the consumer, whose offsets
+would be taken for those of the one before, and passed over."""
 COLUMNS_AFTER_BYTES = 2 * MIB
 """Of values kept as records: columns take a tenth of the memory."""
 PASSING = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
@@ -106,6 +109,7 @@ class Sink:
         self._resolve = kafka.resolver(bootstrap, settings.namespace)
         self.lanes: dict[str, Lane] = {}
         """By topic."""
+        self._check_due_s = 0.0
 
     def begin(self, since: Moment | None) -> None:
         """Where each partition is to be read from: the moment, or its first record; what is in is passed over."""
@@ -199,8 +203,24 @@ class Sink:
         epoch = dict(message.headers() or ()).get("epoch")
         return Read(partition, offset, None if epoch is None else int(epoch), record)
 
+    def _check(self, lane: Lane) -> None:
+        """SinkError where the topic is not the one that it was at the start: what waits is not written under its name."""
+        try:
+            log_id = kafka.topic_id(self._bootstrap, lane.topic_name)
+        except KafkaException as error:  # a broker that is away: what is written is of the topic that we have read
+            self._say("topic_not_asked", topic=lane.topic_name, why=str(error))
+            return
+        except KeyError as error:
+            raise SinkError(f"{error.args[0]}: start again once it is there") from error
+        if log_id != lane.progress.log_id:
+            raise SinkError(f"{lane.topic_name} was made anew: start again, and it is read from its first record")
+
     def _flush_what_is_due(self) -> None:
         now_s = time.monotonic()
+        if now_s >= self._check_due_s:
+            self._check_due_s = now_s + CHECK_S
+            for lane in self.lanes.values():
+                self._check(lane)
         for lane in self.lanes.values():
             if lane.n_rows and now_s - lane.since_s >= self.settings.flush_s:
                 self._flush(lane)
@@ -209,6 +229,7 @@ class Sink:
         """What waits, to disk; and then that it is there."""
         if not lane.runs:
             return
+        self._check(lane)
         lane.to_columns()
         found = self._store.flush(lane.table, lane.progress, lane.rows, lane.read())
         lane.n_written += lane.n_rows

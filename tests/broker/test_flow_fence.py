@@ -56,6 +56,12 @@ def make(bootstrap: str, namespace: str) -> Callable[..., tuple[Service, Facts]]
     return service
 
 
+def last_second_ns(found: Lanes, back_ns: int = 0) -> int:
+    """The second that every lane passes at its end."""
+    ends = [one.record.log_time_ns for lane in found.values() for one in lane if isinstance(one.record, Watermark)]
+    return max(ends) // NS * NS - back_ns
+
+
 def finals(bootstrap: str, namespace: str) -> list[tuple[int, Flow]]:
     """(epoch, record) of every final one."""
     name = topics.full_name(topics.FLOW, namespace)
@@ -104,19 +110,20 @@ def test_a_reset_and_topics_made_anew_are_found_while_it_runs_and_said_in_the_re
     bootstrap: str, namespace: str, make: Callable[..., tuple[Service, Facts]]
 ) -> None:
     """DESIGN 5: each begins anew, cold, under the next epoch; no command is needed."""
-    write(bootstrap, namespace, lanes(21, 8, n_partitions=N_PARTITIONS))
+    old, new, last = (lanes(seed, 8, n_partitions=N_PARTITIONS) for seed in (21, 22, 23))
+    write(bootstrap, namespace, old)
     service, said = make()
-    service.run(until=lambda: service.state.n_finals >= 8 and service.n_checkpoints > 1)
-    write(bootstrap, namespace, lanes(22, 8, n_partitions=N_PARTITIONS), epoch=10, back_ns=BACK_NS)
-    service.run(until=lambda: service.n_over == 1 and service.state.n_finals >= 8 and service.n_checkpoints > 3)
+    service.run(until=lambda: service.state.final.second_ns == last_second_ns(old))
+    write(bootstrap, namespace, new, epoch=10, back_ns=BACK_NS)
+    service.run(until=lambda: service.n_over > 0 and service.state.final.second_ns == last_second_ns(new, BACK_NS))
     names = [topics.full_name(topic, namespace) for topic in (topics.GREEKS, topics.TRADES)]
     for future in kafka.admin(bootstrap).delete_topics(names).values():
         future.result(20)
     eventually(lambda: not set(names) & kafka.topic_names(bootstrap).keys())
     kafka.create_topics(bootstrap, namespace)
-    write(bootstrap, namespace, lanes(23, 8, n_partitions=N_PARTITIONS), epoch=20)
+    write(bootstrap, namespace, last, epoch=20)
     again, more = make()
-    again.run(until=lambda: again.state.n_finals >= 8)
+    again.run(until=lambda: again.state.final.second_ns == last_second_ns(last))
     whys = [facts["why"] for facts in (*said, *more) if facts["event"] == "flow_cold_start"]
     assert len(whys) == 3 and "set back" in whys[1]
     assert [facts["event"] for facts in more][:1] == ["flow_checkpoint_unusable"]

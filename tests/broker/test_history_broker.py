@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 import schemas
 from streams import kafka, topics
 from streams.history import figures
 from streams.history.settings import HistorySettings
-from streams.history.sink import Sink
+from streams.history.sink import Sink, SinkError
 from streams.history.store import Store, files
 from streams.history.tables import TABLES
 from streams.moments import Moment
 from streams.partitioning import partition_of
 from tests.flow_records import flow
+from tests.kafka_fixtures import eventually
 from tests.results_world import NS, START_NS, greeks, watermark
 
 CALL, ETH = "BTC-27MAR26-100000-C", "ETH-27MAR26-3000-C"
@@ -71,3 +73,29 @@ def test_every_record_is_in_once_over_restarts_and_backfills(bootstrap: str, nam
     assert {row["epoch"] for row in found} == {1}
     (path,) = files(place, TABLES["flow"])
     assert pq.read_table(path)["index_price"].to_pylist() == [100_000.0]
+
+
+def test_a_topic_made_anew_under_a_running_sink_ends_it_and_the_next_start_reads_all_of_it(
+    bootstrap: str, namespace: str, tmp_path: Path
+) -> None:
+    """H6: its offsets would pass for those of the one before, and as many records be left out as that had."""
+    write(bootstrap, namespace, [greeks(CALL, START_NS + i * NS) for i in range(5)])
+    settings = HistorySettings(namespace, tmp_path, ("greeks", "flow"))
+    store = Store(settings.place)
+    sink = Sink(settings, bootstrap, store, figures.page(), lambda *_, **__: None)
+    sink.run(None, until_end=True)
+    name = topics.full_name(topics.GREEKS, namespace)
+    for future in kafka.admin(bootstrap).delete_topics([name]).values():
+        future.result(20)
+    eventually(lambda: name not in kafka.topic_names(bootstrap))
+    kafka.create_topics(bootstrap, namespace)
+    write(bootstrap, namespace, [greeks(CALL, START_NS + i * NS) for i in range(3)])
+    lane = sink.lanes[name]
+    with pytest.raises(SinkError, match="made anew"):
+        sink._check_due_s = 0.0
+        sink._flush_what_is_due()
+    lane.take(partition_of(CALL), 5, None, 0)
+    with pytest.raises(SinkError, match="made anew"):
+        sink._flush(lane)
+    store.close()
+    assert sunk(bootstrap, namespace, tmp_path)["greeks"]["rows_written"] == 3

@@ -49,6 +49,8 @@ ENVIRON = {
 }  # fmt: skip
 """A cheap second of dealer flow; everything is written down often, so that each kill meets something half done."""
 TABLES = ("greeks", "trades", "flow", "flow_strikes", "flow_merged", "cme_marks")
+MADE = (topics.FLOW_MERGED, topics.CME_MARKS)
+"""Made by their services, but history is asked for them too."""
 SERVICES = ("flow", "cme", "merge", "history")
 KINDS = ("kill", "kill", "term", "sleep")
 TWIN = "twin"
@@ -230,6 +232,10 @@ def run(
     events, cme = draw(seed, duration_s, n_events), folder / "cme"
     cme.mkdir()
     history = folder / "history"
+    kafka.create_topics(bootstrap, namespace, only=MADE)
+    # a broker says a moment later than it answers that topics are there
+    names = {topics.full_name(topic, namespace) for topic in (*topics.NOW, *MADE)}
+    assert wait_until(lambda: names <= kafka.topic_names(bootstrap).keys(), SETTLE_S, every_s=0.1)
     commands = {
         "flow": ["flow-service"],
         "cme": ["cme", str(cme), "--follow"],
