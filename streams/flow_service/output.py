@@ -30,11 +30,14 @@ class FlowServiceError(RuntimeError):
 
 
 class Reset(FlowServiceError):
-    """What is read is no continuation of what was: only a cold start goes on.  ``by``: the Watermark that shows it, if it was one."""
+    """What is read is no continuation of what was: only a cold start goes on.
 
-    def __init__(self, message: str, by: Watermark | None = None) -> None:
+    ``lane``, ``by``: the Watermark that shows it, and its lane, if it was one.
+    """
+
+    def __init__(self, message: str, lane: tuple[str, int] | None = None, by: Watermark | None = None) -> None:
         super().__init__(message)
-        self.by = by
+        self.lane, self.by = lane, by
 
 
 class Superseded(FlowServiceError):

@@ -218,7 +218,7 @@ class Service:
         try:
             self.state, records = step(self.state, Arrival(*lane, offset, epoch_of(message), record), self.context)
         except LaneError as problem:
-            raise Reset(str(problem), record if isinstance(record, Watermark) else None) from problem
+            raise Reset(str(problem), lane, record if isinstance(record, Watermark) else None) from problem
         self.output.send(records)
 
     def _error(self, error: KafkaError) -> None:

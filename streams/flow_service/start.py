@@ -40,6 +40,8 @@ class Start(NamedTuple):
     """Ids of the topics read; a checkpoint is of use for these alone."""
     slot: int = 0
     """Where the first checkpoint goes."""
+    fresh: frozenset[Lane] = frozenset()
+    """Lanes whose ``first`` is where their worker went on after it was set back: nothing of another history is read of them."""
     is_new_epoch: bool = False
     """Its first checkpoint is written before its first record: no epoch is opened twice, and a cold start stays one if it is killed."""
 
@@ -68,8 +70,10 @@ class Beginning:
         where there is nothing of that yet, what comes.
         """
         log_id, edges, found = self._look()
-        floors = {} if log_id != start.log_id else self._floors(start, marks, edges, reset)
-        return self._cold(log_id, edges, found, floors, str(reset), start.epoch)
+        if log_id != start.log_id:
+            return self._cold(log_id, edges, found, {}, str(reset), start.epoch)
+        floors, fresh = self._floors(start, marks, edges, reset)
+        return self._cold(log_id, edges, found, floors, str(reset), start.epoch)._replace(fresh=fresh)
 
     def why_other(self, log_id: str) -> str:
         """Empty while the topics are those of this id; else what has become of them."""
@@ -109,18 +113,23 @@ class Beginning:
 
     def _floors(
         self, start: Start, marks: Mapping[Lane, Mark], edges: Mapping[Lane, tuple[int, int]], reset: Reset
-    ) -> dict[Lane, int]:
-        floors = dict(start.first)
+    ) -> tuple[dict[Lane, int], frozenset[Lane]]:
+        """(the first offset that may be read of each lane, those of them at which a new history was found)."""
+        floors, fresh = dict(start.first), set(start.fresh)
         reader = LogReader(self._bootstrap)
         try:
             for lane, mark in marks.items():
-                if mark.offset == NEVER or _is_behind(mark, reset):
-                    continue  # all of it that we know is of the new history; a lane that nothing is known of will show itself
-                name, end = self._names[lane[0]], edges[lane][1]
-                floors[lane] = _new_epoch_at(reader, name, lane[1], mark.offset + 1, end, mark.epoch)
+                # all of it that is known is of the new history, or nothing is: if it is not, it will show itself
+                if lane != reset.lane and (mark.offset == NEVER or lane in fresh or _is_behind(mark, reset)):
+                    continue
+                end = edges[lane][1]
+                at = _new_epoch_at(reader, self._names[lane[0]], lane[1], mark.offset + 1, end, mark.epoch)
+                floors[lane] = end if at is None else at
+                if at is not None:
+                    fresh.add(lane)
         finally:
             reader.close()
-        return floors
+        return floors, frozenset(fresh)
 
 
 def _is_behind(mark: Mark, reset: Reset) -> bool:
@@ -131,8 +140,8 @@ def _is_behind(mark: Mark, reset: Reset) -> bool:
     )
 
 
-def _new_epoch_at(reader: LogReader, name: str, partition: int, begin: int, end: int, epoch: int) -> int:
-    """Offset of the first record from ``begin`` on that is of an epoch higher than this one; ``end`` where there is none."""
+def _new_epoch_at(reader: LogReader, name: str, partition: int, begin: int, end: int, epoch: int) -> int | None:
+    """Offset of the first record from ``begin`` on that is of an epoch higher than this one; None where there is none."""
     while begin < end:
         messages = reader.read(name, partition, begin, end, SCAN)
         if not messages:
@@ -141,7 +150,7 @@ def _new_epoch_at(reader: LogReader, name: str, partition: int, begin: int, end:
             if epoch_of(message) > epoch:
                 return int(message.offset())
         begin = messages[-1].offset() + 1
-    return end
+    return None
 
 
 def epoch_of(message: Any) -> int:
@@ -200,7 +209,7 @@ def _behind(
         topic, partition = name.rsplit("/", 1)
         first[topic, int(partition)] = offset + 1
     say("flow_resumes", epoch=epoch, second_ns=stand.second_ns, bytes=len(stand.state), changed=changed or None)
-    return Start(final, epoch, first, stand.log_id, checkpoints.next_pair(stand.slot), bool(changed))
+    return Start(final, epoch, first, stand.log_id, checkpoints.next_pair(stand.slot), is_new_epoch=bool(changed))
 
 
 def _cold_offsets(
