@@ -163,7 +163,11 @@ class Merging:
                 said_ns[record.currency] = max(record.ts_event_ns, said_ns.get(record.currency, record.ts_event_ns))
         self.state.said_ns = said_ns
         if not self.state.is_cold:
-            self.state.is_cold, self.state.begun = progress.get("is_cold", False), set(progress.get("begun", ()))
+            # of whom something has been said, the first set is over
+            self.state.is_cold, self.state.begun = (
+                progress.get("is_cold", False),
+                {*progress.get("begun", ()), *said_ns},
+            )
 
     def _edges(self, name: str) -> tuple[int, int]:
         return kafka.watermarks(self._bootstrap, name, [PARTITION])[PARTITION]

@@ -121,6 +121,7 @@ def test_a_reset_and_topics_made_anew_are_found_while_it_runs_and_said_in_the_re
         future.result(20)
     eventually(lambda: not set(names) & kafka.topic_names(bootstrap).keys())
     kafka.create_topics(bootstrap, namespace)
+    eventually(lambda: set(names) <= kafka.topic_names(bootstrap).keys())
     write(bootstrap, namespace, last, epoch=20)
     again, more = make()
     again.run(until=lambda: again.state.final.second_ns == last_second_ns(last))

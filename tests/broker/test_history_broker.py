@@ -89,6 +89,7 @@ def test_a_topic_made_anew_under_a_running_sink_ends_it_and_the_next_start_reads
         future.result(20)
     eventually(lambda: name not in kafka.topic_names(bootstrap))
     kafka.create_topics(bootstrap, namespace)
+    eventually(lambda: name in kafka.topic_names(bootstrap))
     write(bootstrap, namespace, [greeks(CALL, START_NS + i * NS) for i in range(3)])
     lane = sink.lanes[name]
     with pytest.raises(SinkError, match="made anew"):
