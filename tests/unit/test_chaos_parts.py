@@ -14,7 +14,7 @@ from streams.engine import EngineSettings
 from streams.partitioning import N_PARTITIONS, partition_of
 from streams.worker.folds import Outgoing, RawRecord
 from streams.worker.pricing import PricingMaker
-from tests.chaos import ingest_run, pricing_load, schedule, service_files, service_oracle, services_run, watchers
+from tests.chaos import ingest_run, pricing_load, schedule, service_files, service_fleet, service_oracle, watchers
 from tests.chaos.load import Written
 from tests.chaos.oracle import Identity, Verdict
 from tests.chaos.watchers import Lying
@@ -179,10 +179,10 @@ def test_a_hole_in_the_trade_numbers_counts_unless_it_came_to_light_at_the_very_
 
 
 def test_a_run_of_the_services_kills_each_and_takes_dealer_flow_over_and_is_the_seeds() -> None:
-    events = services_run.draw(3, 20.0, 5)
-    assert events == services_run.draw(3, 20.0, 5) != services_run.draw(4, 20.0, 5)
+    events = service_fleet.draw(3, 20.0, 5)
+    assert events == service_fleet.draw(3, 20.0, 5) != service_fleet.draw(4, 20.0, 5)
     what = {(event.service, event.kind) for event in events}
-    assert {(service, "kill") for service in services_run.SERVICES} | {("flow", "twin")} <= what
+    assert {(service, "kill") for service in service_fleet.SERVICES} | {("flow", "twin")} <= what
     assert len(events) == 10 and [event.at_s for event in events] == sorted(event.at_s for event in events)
 
 
