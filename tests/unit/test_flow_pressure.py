@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pricers import value_options
+from pricers import scenarios, value_options
+from pricers._scenario_ladder import ladder_sums
 from streams.flow.exposures import Metric, exposures
 from streams.flow.pressure import (
     Ladder,
@@ -20,6 +21,7 @@ from streams.flow.pressure import (
     step_pressure,
 )
 from streams.flow.settings import FlowSettings, GreeksSource
+from tests.conftest import skip_or_fail
 from tests.flow_world import DAY_S, EXPIRY_NS, book_of_legs, call, put
 
 S = 100_000.0
@@ -208,3 +210,14 @@ def test_the_base_of_a_moment_has_what_time_alone_will_do() -> None:
     assert got.ngi_usd == found.totals.ngi_usd and got.index_price == S
     hour = -3 * S * float(book.average.delta[0]) + far / 24
     assert got.decay_usd[3] == pytest.approx(hour, rel=1e-6), "after an hour the expiring call is gone"
+
+
+def test_a_base_needs_no_kernel_that_the_start_has_not_compiled() -> None:
+    """A ladder over options in another layout is another specialisation: seconds in which the service says nothing."""
+    if not hasattr(ladder_sums, "signatures"):
+        skip_or_fail("NUMBA_DISABLE_JIT: nothing is compiled", "REQUIRE_JIT")
+    scenarios.warm_up()
+    compiled = set(ladder_sums.signatures)
+    book = book_of_legs([call(10, 105_000.0), call(3, S, tau_s=1_200.0), put(3, S, tau_s=1_200.0)])
+    pressure_base(book, exposures(book, SETTINGS), 0.5, SETTINGS)
+    assert set(ladder_sums.signatures) == compiled
