@@ -10,7 +10,14 @@
 from streams.metrics.exposition import Distribution, Samples
 from streams.metrics.page import Page, Readiness, ratio, why_not_covered
 from streams.metrics.server import MetricsError, check_free, serve
-from streams.metrics.settings import MetricsSettings, port_of_flow, port_of_ingest, port_of_worker
+from streams.metrics.settings import (
+    MetricsSettings,
+    port_of_cme,
+    port_of_flow,
+    port_of_ingest,
+    port_of_merge,
+    port_of_worker,
+)
 
 __all__ = [
     "Distribution",
@@ -20,8 +27,10 @@ __all__ = [
     "Readiness",
     "Samples",
     "check_free",
+    "port_of_cme",
     "port_of_flow",
     "port_of_ingest",
+    "port_of_merge",
     "port_of_worker",
     "ratio",
     "serve",

@@ -15,7 +15,7 @@ class MetricsSettings:
 
     port: Annotated[int, "port"] = 0
     """0: none is served.  ``greekstream up`` serves its own here, its worker i at this + 1 + i, its ingest at this + 17,
-    its dealer flow at this + 18."""
+    its dealer flow at this + 18, its cme and merge at this + 19 and + 20."""
     host: str = "127.0.0.1"
     """Address to bind to.  The page asks for no password: beyond loopback only where nothing else can reach it."""
     ready_coverage: Annotated[float, "fraction"] = 0.99
@@ -46,3 +46,13 @@ def port_of_ingest(base: int) -> int:
 def port_of_flow(base: int) -> int:
     """Port of the service of dealer flow beside workers; 0 where none is served."""
     return base + 2 + MOST_WORKERS if base else 0
+
+
+def port_of_cme(base: int) -> int:
+    """Port of the service of CME's files beside workers; 0 where none is served."""
+    return base + 3 + MOST_WORKERS if base else 0
+
+
+def port_of_merge(base: int) -> int:
+    """Port of the service that merges CME's exposure with Deribit's, beside workers; 0 where none is served."""
+    return base + 4 + MOST_WORKERS if base else 0

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.metrics import port_of_flow, port_of_ingest, port_of_worker
+from streams.metrics import port_of_cme, port_of_flow, port_of_ingest, port_of_merge, port_of_worker
 
 MAX_ID = 15
 METRICS_PORT = "GREEKSTREAM_METRICS_PORT"
@@ -113,10 +113,12 @@ def slots_for(
     metrics_port: int = 0,
     *,
     has_flow: bool = False,
+    cme_folder: str = "",
 ) -> list[Slot]:
-    """One slot a worker, one for dealer flow if asked for, and one for ingest if there are arguments for it; each with a port of its
-    own after the supervisor's."""
-    common = (*(("--namespace", namespace) if namespace else ()), *(("--group", group) if group else ()))
+    """One slot a worker, one for dealer flow if asked for, two for CME's files and what is merged from them if a folder is given, and
+    one for ingest if there are arguments for it; each with a port of its own after the supervisor's."""
+    own = ("--namespace", namespace) if namespace else ()
+    common = (*own, *(("--group", group) if group else ()))
 
     def on(port: int) -> dict[str, str]:
         return {METRICS_PORT: str(port)}
@@ -131,9 +133,14 @@ def slots_for(
         for i in ids
     ]
     if has_flow:
-        arguments = ("flow-service", *(("--namespace", namespace) if namespace else ()))
+        arguments = ("flow-service", *own)
         slots.append(Slot("flow", arguments, final=(EXIT_SUPERSEDED,), environ=on(port_of_flow(metrics_port))))
+    if cme_folder:
+        arguments = ("cme", cme_folder, "--follow", *own)
+        slots.append(Slot("cme", arguments, environ=on(port_of_cme(metrics_port))))
+        arguments = ("merge", "--open-interest", cme_folder, *own)
+        slots.append(Slot("merge", arguments, environ=on(port_of_merge(metrics_port))))
     if ingest:
-        arguments = ("ingest", *ingest, *(("--namespace", namespace) if namespace else ()))
+        arguments = ("ingest", *ingest, *own)
         slots.append(Slot("ingest", arguments, final=(EXIT_SUPERSEDED,), environ=on(port_of_ingest(metrics_port))))
     return slots

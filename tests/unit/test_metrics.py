@@ -23,8 +23,10 @@ from streams.metrics import (
     Page,
     Readiness,
     check_free,
+    port_of_cme,
     port_of_flow,
     port_of_ingest,
+    port_of_merge,
     port_of_worker,
     serve,
     why_not_covered,
@@ -257,5 +259,7 @@ def test_a_wrong_setting_is_refused_with_what_would_be_right(wrong: dict[str, An
 
 def test_every_process_of_a_host_has_a_port_of_its_own() -> None:
     ports = [9400, *(port_of_worker(9400, i) for i in range(16)), port_of_ingest(9400), port_of_flow(9400)]
-    assert ports == list(range(9400, 9419))
-    assert (port_of_worker(0, 5), port_of_ingest(0), port_of_flow(0)) == (0, 0, 0), "none stays none"
+    ports += [port_of_cme(9400), port_of_merge(9400)]
+    assert ports == list(range(9400, 9421))
+    none = {port_of_worker(0, 5), port_of_ingest(0), port_of_flow(0), port_of_cme(0), port_of_merge(0)}
+    assert none == {0}, "none stays none"

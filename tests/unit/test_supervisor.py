@@ -107,6 +107,16 @@ def test_dealer_flow_is_one_more_child_and_is_started_again_unless_another_has_t
     assert "standby" in meaning_of(66)
 
 
+def test_cme_and_its_merge_are_two_more_children_where_a_folder_is_given() -> None:
+    """Both read the same folder: marks from its options, shares from its futures' open interest."""
+    *_, flow, cme, merge = slots_for([0], "sim", metrics_port=9400, has_flow=True, cme_folder="files")
+    assert flow.name == "flow" and (cme.name, merge.name) == ("cme", "merge")
+    assert cme.arguments == ("cme", "files", "--follow", "--namespace", "sim")
+    assert merge.arguments == ("merge", "--open-interest", "files", "--namespace", "sim")
+    assert [slot.environ["GREEKSTREAM_METRICS_PORT"] for slot in (cme, merge)] == ["9419", "9420"]
+    assert not cme.reports and not merge.reports
+
+
 def test_slots_have_ports_of_their_own_and_only_workers_report() -> None:
     slots = slots_for([0, 12], "sim", ingest=("--url", "ws://x"), metrics_port=9400)
     assert [dict(slot.environ) for slot in slots] == [
