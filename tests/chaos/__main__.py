@@ -83,12 +83,12 @@ def attack_ingest(
     )  # fmt: skip
 
 
-def attack_services(broker: Breakable, folder: Path, seed: int) -> Line:
+def attack_services(broker: Breakable, folder: Path, seed: int, duration_s: float) -> Line:
     """Dealer flow, CME's marks, the merge and history: killed, stopped, asleep, taken over from."""
     namespace, logs = f"services-{seed}", folder / f"services-{seed}"
     logs.mkdir()
     kafka.create_topics(broker.bootstrap, namespace)
-    outcome = services_run.run(broker.bootstrap, namespace, logs, seed)
+    outcome = services_run.run(broker.bootstrap, namespace, logs, seed, duration_s=duration_s)
     kafka.wipe(broker.bootstrap, namespace)
     return Line(
         seed, "services", outcome.n_records, outcome.verdict, outcome.caught_up_s, (), outcome.load_average,
@@ -143,7 +143,7 @@ def session(options: argparse.Namespace, say: Callable[[Line], None]) -> bool:
             if is_asked("ingest"):
                 say(attack_ingest(broker, folder, seed))
             if is_asked("services"):
-                say(attack_services(broker, folder, seed))
+                say(attack_services(broker, folder, seed, options.duration))
         if is_asked("network"):
             say(attack_ingest(broker, folder, first, name="network", has_faults=True))
         if is_asked("clocks"):
