@@ -126,11 +126,17 @@ def test_a_reset_and_topics_made_anew_are_found_while_it_runs_and_said_in_the_re
     again, more = make()
     again.run(until=lambda: again.state.final.second_ns == last_second_ns(last))
     whys = [facts["why"] for facts in (*said, *more) if facts["event"] == "flow_cold_start"]
-    assert len(whys) == 3 and "set back" in whys[1]
+    # one for the reset as a rule; more where a worker had opened an epoch without a reset just before
+    assert len(whys) == 2 + service.n_over >= 3 and all("set back" in why for why in whys[1:-1])
     assert [facts["event"] for facts in more][:1] == ["flow_checkpoint_unusable"]
     found = finals(bootstrap, namespace)
     assert [epoch for epoch, _ in found] == sorted(epoch for epoch, _ in found)
-    assert {epoch for epoch, _ in found} == {1, 2, 3}
     assert all(record.is_cold_start for _, record in found)
-    newest = {epoch: record for epoch, record in found}
-    assert newest[2].ts_event_ns < newest[1].ts_event_ns - BACK_NS // 2 < newest[3].ts_event_ns
+    newest = dict(found)
+    assert 1 < service.epoch < again.epoch
+    back, forth = newest[service.epoch].ts_event_ns, newest[again.epoch].ts_event_ns
+    assert (newest[1].ts_event_ns, back, forth) == (
+        last_second_ns(old),
+        last_second_ns(new, BACK_NS),
+        last_second_ns(last),
+    )
