@@ -97,8 +97,12 @@ class Services:
             if self._ended[pid] != EXIT_SUPERSEDED:
                 self.faults.append(f"flow, taken over from, ended with status {self._ended[pid]}")
             self._ghosts.discard(pid)
-        for name, pid in self.pids.items():
+        for name, pid in list(self.pids.items()):
             if pid in self._ended:
+                if self._ended[pid] == EXIT_SUPERSEDED and self._ghosts:
+                    # the sleeper had not claimed yet when it was put to sleep: it did when it woke, and so goes on
+                    self.pids[name] = self._ghosts.pop()
+                    continue
                 if pid not in self._expected:
                     self.faults.append(f"{name} ended by itself with status {self._ended[pid]}\n{self.tail(name)}")
                 self.n_restarts += 1
