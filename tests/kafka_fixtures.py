@@ -1,6 +1,6 @@
 """A real Apache Kafka for tests: one broker a session, one namespace a test.
 
-``KAFKA_BOOTSTRAP`` names another Kafka to use; ``GREEKSTREAM_TEST_KAFKA`` too, for the tests alone: the commands that they run
+``KAFKA_BOOTSTRAP`` names another Kafka to use; ``TESTS_KAFKA_BOOTSTRAP`` too, for the tests alone: the commands that they run
 do not see it (``tests.suite`` starts one broker for all of its groups and names it so).  Without either a local one is started
 on free ports, its data in memory, its jars from the project's state folder; it ends with the session, and with the process if
 that is killed.  ``REQUIRE_BROKER=1`` makes a missing broker a failure instead of a skip.
@@ -29,7 +29,7 @@ from streams.broker_java import JavaMissing
 
 T = TypeVar("T")
 
-SHARED_KAFKA = "GREEKSTREAM_TEST_KAFKA"
+SHARED_KAFKA = "TESTS_KAFKA_BOOTSTRAP"
 """Environment variable with the address of a Kafka that several sessions of tests share."""
 PATIENCE_S = 90.0
 """For what must come some time: three groups of tests and their processes share two cores, on which a worker that starts in 3 s may
