@@ -59,12 +59,12 @@ def test_the_demo_prices_the_whole_chain_and_says_so_in_json(bootstrap: str, tmp
 @pytest.mark.slow
 def test_ctrl_c_ends_every_process_of_the_demo(bootstrap: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        demo("--rate", "200", "--workers", "1", "--namespace", "demo-stop"),
+        demo("--rate", "200", "--workers", "2", "--namespace", "demo-stop"),
         cwd=ROOT, env=environment(bootstrap, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        # itself, up, ingest, the worker
-        eventually(lambda: len(processes_of("demo-stop")) >= 4, within_s=120, every_s=0.2)
+        # itself, up, ingest, two workers
+        eventually(lambda: len(processes_of("demo-stop")) >= 5, within_s=120, every_s=0.2)
     finally:
         process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=90)

@@ -117,10 +117,10 @@ def a_log_whose_start_is_cut_off_is_cold(bootstrap: str, namespace: str) -> None
     assert summary["partitions"]["0"]["checkpoint_offset"] is None
 
 
-def test_the_engines_bytes_of_two_workers_come_again_from_mid_log_and_from_one_after_a_reset(
+def test_the_engines_bytes_of_four_workers_come_again_from_mid_log_and_from_two_after_a_reset(
     bootstrap: str, namespace: str, tmp_path: Path
 ) -> None:
-    live(bootstrap, namespace, 2, tmp_path / "first", harness.PRICING, 9_000)
+    live(bootstrap, namespace, 4, tmp_path / "first", harness.PRICING, 9_000)
     before = oracle.published(bootstrap, namespace)
     group, source = topics.group_name(namespace), topics.full_name(topics.TICKS, namespace)
     # of 93 s of log: past the one-minute grid point at which its history has a checkpoint
@@ -138,8 +138,8 @@ def test_the_engines_bytes_of_two_workers_come_again_from_mid_log_and_from_one_a
     assert set(rewind.reset()["epochs"].values()) == {2}
     assert kafka.group_offsets(bootstrap, group, source, range(N_PARTITIONS)) == offsets
     environ = {"GREEKSTREAM_WORKER_FOLD": harness.PRICING}
-    with runs.fleet_of(bootstrap, namespace, 1, tmp_path / "second", **environ) as fleet:
-        with pytest.raises(ReplayError, match="has 1 members"):
+    with runs.fleet_of(bootstrap, namespace, 2, tmp_path / "second", **environ) as fleet:
+        with pytest.raises(ReplayError, match="has 2 members"):
             rewind.reset()
         runs.wait_until_worked_off(bootstrap, namespace)
         fleet.stop()
