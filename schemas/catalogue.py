@@ -52,12 +52,18 @@ SCHEMA_TEXT: dict[type[Any], str] = {
     cls: (Path(__file__).parent / "avsc" / f"{cls.__name__}.avsc").read_text("utf-8") for cls in RECORD_TYPES
 }
 FINGERPRINT: dict[type[Any], bytes] = {cls: fingerprint_of(text) for cls, text in SCHEMA_TEXT.items()}
-TEXT_BY_FINGERPRINT: dict[bytes, str] = {FINGERPRINT[cls]: SCHEMA_TEXT[cls] for cls in RECORD_TYPES}
+PAST_TEXTS: tuple[str, ...] = tuple(
+    path.read_text("utf-8") for path in sorted((Path(__file__).parent / "avsc" / "past").glob("*.avsc"))
+)
+"""Schemas of former versions, ``<record>.<fingerprint>.avsc``: what was once written is read without anybody's help."""
+TEXT_BY_FINGERPRINT: dict[bytes, str] = {fingerprint_of(text): text for text in PAST_TEXTS} | {
+    FINGERPRINT[cls]: SCHEMA_TEXT[cls] for cls in RECORD_TYPES
+}
 TYPE_BY_NAME: dict[str, type[Any]] = {f"{NAMESPACE}.{cls.__name__}": cls for cls in RECORD_TYPES}
 
 
 def packaged(key: bytes | int) -> str:
-    """Resolve a fingerprint among the schemas of this package.
+    """Resolve a fingerprint among the schemas of this package, those of former versions among them.
 
     A registry id cannot mean anything here: without a registry such a frame is malformed, and a stray zero byte at the start
     of a value must not pass for a schema to wait for.

@@ -20,6 +20,7 @@ from schemas.catalogue import (
     RECORD_TYPES,
     ROOMS,
     SCHEMA_TEXT,
+    TEXT_BY_FINGERPRINT,
     Resolve,
     full_name,
     packaged,
@@ -132,11 +133,11 @@ def decode(data: bytes, resolve: Resolve = packaged) -> Any:
 
 
 def _packaged_body(key: bytes) -> Decoder | None:
-    """Decoder of a packaged schema, made at its first frame."""
-    cls = _TYPE_BY_FINGERPRINT.get(key)
-    if cls is None:
+    """Decoder of a packaged schema, present or past, made at its first frame."""
+    if key not in TEXT_BY_FINGERPRINT:
         return None
-    _BY_FINGERPRINT[key] = _DECODERS[cls]
+    cls = _TYPE_BY_FINGERPRINT.get(key)
+    _BY_FINGERPRINT[key] = reader_of(TEXT_BY_FINGERPRINT[key]) if cls is None else _DECODERS[cls]
     return _BY_FINGERPRINT[key]
 
 

@@ -93,6 +93,8 @@ class FlowPressure(NamedTuple):
     spot_usd: float | None
     vol_usd: float | None
     time_usd: float | None
+    hpp_pct_adv: float | None = None
+    hpp_percentile: float | None = None
 
 
 class FlowLadderStep(NamedTuple):

@@ -232,7 +232,7 @@ CREATE TABLE IF NOT EXISTS greekstream.flow
     typical_spot_1h_pct Nullable(Float64) COMMENT 'Median magnitude of an hour\'s move of the index. Per cent.',
     typical_vol_1h_points Nullable(Float64) COMMENT 'The same of the volatility index. In vol points.',
     adv_usd Nullable(Float64) COMMENT 'Median 24-h volume. USD.',
-    realised Array(Tuple(minutes Float64, spot_pct Nullable(Float64), vol_points Nullable(Float64), hpp_usd Nullable(Float64), spot_usd Nullable(Float64), vol_usd Nullable(Float64), time_usd Nullable(Float64))) COMMENT 'Realised hedge pressure by horizon. List.',
+    realised Array(Tuple(minutes Float64, spot_pct Nullable(Float64), vol_points Nullable(Float64), hpp_usd Nullable(Float64), spot_usd Nullable(Float64), vol_usd Nullable(Float64), time_usd Nullable(Float64), hpp_pct_adv Nullable(Float64), hpp_percentile Nullable(Float64))) COMMENT 'Realised hedge pressure by horizon. List.',
     ladder Array(Tuple(hours Float64, vol_points Float64, spot_pct Float64, hpp_usd Nullable(Float64), hpp_pct_adv Nullable(Float64), twin_hpp_usd Nullable(Float64))) COMMENT 'Projected hedge pressure; empty in seconds without one. List.',
     profile Array(Tuple(level_usd Float64, gamma_usd Nullable(Float64), low_usd Nullable(Float64), high_usd Nullable(Float64), ex_next_expiry_usd Nullable(Float64), twin_gamma_usd Nullable(Float64))) COMMENT 'Dealers\' gamma over spot, within 30 % of the index; in the seconds of the ladder. List.',
     log_partition Int32 COMMENT 'Partition of the topic that the row was read from. Number.',

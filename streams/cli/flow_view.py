@@ -62,7 +62,7 @@ def bar(value: float | None, largest: float) -> str:
 
 def text(picture: Picture) -> str:
     """The whole picture."""
-    parts = [head(picture.flow), exposures(picture.flow), levels_text(picture.flow)]
+    parts = [head(picture.flow), exposures(picture.flow), pressure(picture.flow), levels_text(picture.flow)]
     if picture.wide is not None:
         parts += [profile(picture.wide), ladder(picture.wide)]
     if picture.strikes:
@@ -97,6 +97,17 @@ def exposures(flow: Flow) -> str:
             f"{what:25}{usd(item.ngi_usd):>13} {band:>18} {usd(item.vss_usd):>14} {usd(item.chl_24h_usd):>12}"
             f" {usd(item.dex_usd):>11}   {hedge}"
         )
+    return "\n".join(lines)
+
+
+def pressure(flow: Flow) -> str:
+    """What dealers had to trade in the last minutes, and whether that was much: of the daily volume, and of the last thirty days."""
+    lines = ["hedge pressure of the last, USD, + = dealers bought       gamma        vanna         time   % of 24 h   percentile"]
+    for item in flow.realised:
+        parts = "".join(f"{usd(part):>13}" for part in (item.spot_usd, item.vol_usd, item.time_usd))
+        of_day = "-" if item.hpp_pct_adv is None else f"{item.hpp_pct_adv:+.3f} %"
+        rank = "-" if item.hpp_percentile is None else f"{item.hpp_percentile:.0f}"
+        lines.append(f"  {item.minutes:4g} min {usd(item.hpp_usd):>39}{parts}{of_day:>12}{rank:>13}")
     return "\n".join(lines)
 
 

@@ -170,6 +170,10 @@ class Realised(NamedTuple):
     """... through vanna (None without a vol: then it is left out of the sum), ..."""
     time_usd: float | None
     """... and through time."""
+    hpp_pct_adv: float | None = None
+    """hpp_usd, per cent of the average daily volume (``normalised``); None: no volume known."""
+    hpp_percentile: float | None = None
+    """Where its magnitude stands in its horizon's history, 0 to 100 (``normalised``); None: too short a history."""
 
 
 class PressureLog(NamedTuple):

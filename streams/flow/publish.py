@@ -20,6 +20,7 @@ from streams.flow.labels import (
     read_scenario,
     step_scenario,
 )
+from streams.flow.normalised import PressureTables, normalised, step_pressure_tables
 from streams.flow.percentiles import step_table
 from streams.flow.persistence import Standing, step_standing
 from streams.flow.pressure import (
@@ -67,6 +68,7 @@ class FlowState(NamedTuple):
     typical: TypicalTables = TypicalTables()
     tables: ScenarioTables = ScenarioTables()
     scenario: ScenarioState = ScenarioState()
+    pressures: PressureTables = PressureTables()
 
 
 class Publication(NamedTuple):
@@ -127,9 +129,10 @@ def publish(
     pressure, realised = step_pressure(state.pressure, pressure_base(book, ours, vol, settings), settings)
     typical_tables = step_typical(state.typical, now_ns, realised, volume_24h_usd, settings)
     typical = typical_of(typical_tables, now_ns, settings)
+    realised = normalised(realised, state.pressures, now_ns, typical.adv_usd, settings)
     reading = read_scenario(book, ours, state.tables, typical, settings, state.scenario.scenario)
     scenario = step_scenario(state.scenario, reading, settings)
-    tables = _step_tables(state.tables, now_ns, ours, reading, settings)
+    tables, pressures = _step_tables(state, now_ns, ours, reading, realised, settings)
     regime = step_regime(state.regime, flips.flips[SmileRule.STICKY_STRIKE, Variant.ALL], s, settings)
 
     live = Levels(flips, stand, regime.regime, scenario.scenario)
@@ -160,7 +163,7 @@ def publish(
         magnet=magnet,
     )
     return FlowState(
-        regime, frozen, call_wall, put_wall, magnet, pressure, typical_tables, tables, scenario
+        regime, frozen, call_wall, put_wall, magnet, pressure, typical_tables, tables, scenario, pressures
     ), publication
 
 
@@ -169,13 +172,19 @@ def _strike(wall: Wall | None) -> float | None:
 
 
 def _step_tables(
-    tables: ScenarioTables, now_ns: int, ours: Exposures, reading: Reading, settings: FlowSettings
-) -> ScenarioTables:
-    """Histories of NGI and of the gamma at the pin; a book of low coverage is no sample."""
+    state: FlowState,
+    now_ns: int,
+    ours: Exposures,
+    reading: Reading,
+    realised: tuple[Realised, ...],
+    settings: FlowSettings,
+) -> tuple[ScenarioTables, PressureTables]:
+    """Histories of NGI, of the gamma at the pin and of the realised pressure; a book of low coverage is no sample."""
     if is_low(ours.coverage, settings):
-        return tables
+        return state.tables, state.pressures
     pin = None if reading.pin is None else reading.pin.gex_usd
-    return ScenarioTables(
-        step_table(tables.ngi_usd, now_ns, ours.totals.ngi_usd, settings),
-        step_table(tables.pin_gex_usd, now_ns, pin, settings),
+    tables = ScenarioTables(
+        step_table(state.tables.ngi_usd, now_ns, ours.totals.ngi_usd, settings),
+        step_table(state.tables.pin_gex_usd, now_ns, pin, settings),
     )
+    return tables, step_pressure_tables(state.pressures, now_ns, [item.hpp_usd for item in realised], settings)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from streams.flow.labels import ScenarioTables
+from streams.flow.normalised import PressureTables, magnitude, step_pressure_tables
 from streams.flow.percentiles import RollingTable, Table, step_table
 from streams.flow.publish import FlowState
 from streams.flow.settings import FlowSettings
@@ -25,23 +26,24 @@ class Sample(NamedTuple):
     spot_1h_pct: float | None
     vol_1h_points: float | None
     volume_24h_usd: float | None
+    hpp_usd: tuple[float | None, ...] = ()
+    """By the settings' ``realised_minutes``, each None also at low coverage; empty: none is known."""
 
 
 def seeded(samples: Iterable[Sample], settings: FlowSettings) -> FlowState:
     """A state that has nothing but the tables; samples ascending in time, one older than the last changes nothing."""
     spot, vol, volume, ngi, pin = (RollingTable(),) * 5
+    pressures = PressureTables()
     for one in samples:
         ts_ns = one.ts_ns
-        spot = step_table(spot, ts_ns, _magnitude(one.spot_1h_pct), settings)
-        vol = step_table(vol, ts_ns, _magnitude(one.vol_1h_points), settings)
+        spot = step_table(spot, ts_ns, magnitude(one.spot_1h_pct), settings)
+        vol = step_table(vol, ts_ns, magnitude(one.vol_1h_points), settings)
         volume = step_table(volume, ts_ns, one.volume_24h_usd, settings)
         ngi = step_table(ngi, ts_ns, one.ngi_usd, settings)
         pin = step_table(pin, ts_ns, one.pin_gex_usd, settings)
-    return FlowState(typical=TypicalTables(spot, vol, volume), tables=ScenarioTables(ngi, pin))
-
-
-def _magnitude(value: float | None) -> float | None:
-    return None if value is None else abs(value)
+        if one.hpp_usd:
+            pressures = step_pressure_tables(pressures, ts_ns, one.hpp_usd, settings)
+    return FlowState(typical=TypicalTables(spot, vol, volume), tables=ScenarioTables(ngi, pin), pressures=pressures)
 
 
 def before(state: FlowState, ts_ns: int) -> FlowState:
@@ -50,6 +52,7 @@ def before(state: FlowState, ts_ns: int) -> FlowState:
     return state._replace(
         typical=TypicalTables(*(_before(table, ts_ns) for table in typical)),
         tables=ScenarioTables(*(_before(table, ts_ns) for table in tables)),
+        pressures=PressureTables(tuple(_before(table, ts_ns) for table in state.pressures.hpp_usd)),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from schemas import Checkpoint
-from streams.flow.fold import STATE_FORMAT
+from streams.flow.fold import READABLE, STATE_FORMAT
 from streams.partitioning import partition_of
 
 PIECE_BYTES = 400 * 1024
@@ -110,7 +110,7 @@ def why_unusable(stand: Stand, log_id: str, edges: Mapping[str, tuple[int, int]]
     """Empty if the topics can be taken up behind it; else what is wrong.  ``edges``: (first offset, end) by topic/partition."""
     if stand.log_id != log_id:
         return f"the topics were made anew (ids {stand.log_id}, now {log_id})"
-    if stand.state_format != STATE_FORMAT:
+    if stand.state_format not in READABLE:
         return f"state format {stand.state_format}, this fold reads {STATE_FORMAT}"
     for name, offset in stand.offsets.items():
         if name not in edges:
@@ -126,6 +126,7 @@ def changes(stand: Stand, identity: Identity) -> str:
     pairs = (
         ("settings", stand.settings_hash, identity.settings_hash),
         ("engine", stand.engine_version, identity.engine_version),
+        ("state format", stand.state_format, STATE_FORMAT),
         ("CPU features", stand.cpu_features, identity.cpu_features),
     )
     return "; ".join(f"{name} {was} -> {now}" for name, was, now in pairs if was != now)

@@ -22,7 +22,7 @@ _EXPOSURE, _REALISED = "exposures.list.element", "realised.list.element"
 COLUMNS = (
     "currency", "ts_event_ns", "epoch", "log_offset", "is_final", "greeks_source", "numeraire", "volume_24h_usd", "pin_gex_usd",
     f"{_EXPOSURE}.ngi_usd", f"{_EXPOSURE}.n_used", f"{_EXPOSURE}.n_missing", f"{_EXPOSURE}.open_interest_share",
-    f"{_REALISED}.minutes", f"{_REALISED}.spot_pct", f"{_REALISED}.vol_points",
+    f"{_REALISED}.minutes", f"{_REALISED}.spot_pct", f"{_REALISED}.vol_points", f"{_REALISED}.hpp_usd",
 )  # fmt: skip
 
 
@@ -92,10 +92,11 @@ def _samples(path: Path, flow: FlowSettings) -> Iterator[Sample]:
 
 
 def _sample(row: dict[str, Any], flow: FlowSettings) -> Sample:
-    """The numbers that the service takes its samples from: of the first exposure, and of the last hour's move."""
+    """The numbers that the service takes its samples from: of the first exposure, of the last hour's move, of each pressure."""
     primary = row["exposures"][0] if row["exposures"] else None
     is_sample = primary is not None and _share(primary) >= flow.coverage_min
-    hour = next((item for item in row["realised"] if item["minutes"] == HOUR_MINUTES), None) or {}
+    by_minutes = {item["minutes"]: item for item in row["realised"]}
+    hour = by_minutes.get(HOUR_MINUTES, {})
     return Sample(
         row["ts_event_ns"],
         primary["ngi_usd"] if primary is not None and is_sample else None,
@@ -103,6 +104,7 @@ def _sample(row: dict[str, Any], flow: FlowSettings) -> Sample:
         hour.get("spot_pct"),
         hour.get("vol_points"),
         row["volume_24h_usd"],
+        tuple(by_minutes.get(minutes, {}).get("hpp_usd") if is_sample else None for minutes in flow.realised_minutes),
     )
 
 

@@ -9,13 +9,14 @@ checkpoint   the final state <-> bytes                                          
 Finals are a function of the lanes alone, however they interleave on the way here; provisional records are not, and say so.
 """
 
-from .checkpoint import STATE_FORMAT, BadCheckpoint, from_bytes, to_bytes
+from .checkpoint import READABLE, STATE_FORMAT, BadCheckpoint, from_bytes, to_bytes
 from .lanes import GREEKS, TOPICS, TRADES, Arrival, LaneError, Mark, OtherLog, WorkersReset
 from .state import Context, Final, State, is_caught_up, new_state, offsets, overrun, reread, resumed
 from .step import provisional, step
 
 __all__ = [
     "GREEKS",
+    "READABLE",
     "STATE_FORMAT",
     "TOPICS",
     "TRADES",

@@ -12,6 +12,7 @@ import orjson
 
 import schemas
 from schemas import Greeks
+from streams.flow.normalised import PressureTables
 from streams.flow.publish import FlowState
 from streams.flow.settlements import Settlements
 from streams.flow.side import BadState
@@ -22,7 +23,9 @@ from .lanes import Mark
 from .plain import plain, typed
 from .state import Context, Final
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
+READABLE = (2, STATE_FORMAT)
+"""Format 2 knows no histories of the realised hedge pressure: they begin empty."""
 LEVEL = 1
 N_LENGTH = 8
 MOST_BYTES = 1 << 28
@@ -66,7 +69,7 @@ def from_bytes(data: bytes, context: Context) -> Final:
 def _final(raw: bytes, context: Context) -> Final:
     at = N_LENGTH + int.from_bytes(raw[:N_LENGTH], "little")
     head: dict[str, Any] = orjson.loads(raw[N_LENGTH:at])
-    if head["format"] != STATE_FORMAT:
+    if head["format"] not in READABLE:
         raise ValueError(f"state format {head['format']}")
     side = side_of(raw[at : at + head["n_side"]], context.side)
     at += head["n_side"]
@@ -80,6 +83,7 @@ def _final(raw: bytes, context: Context) -> Final:
     if at != len(raw):
         raise ValueError(f"{len(raw) - at} bytes more than it says")
     marks = {(topic, partition): typed(mark, Mark) for topic, partition, mark in head["marks"]}
-    flow = {currency: typed(state, FlowState) for currency, state in head["flow"]}
+    lacking = [plain(PressureTables())] if head["format"] == 2 else []
+    flow = {currency: typed([*state, *lacking], FlowState) for currency, state in head["flow"]}
     settlements = {currency: typed(state, Settlements) for currency, state in head["settlements"]}
     return Final(head["second_ns"], head["began_ns"], rows, side, flow, settlements, marks)

@@ -219,7 +219,7 @@ def _realised(item: Realised) -> FlowPressure:
     return FlowPressure(
         float(item.minutes), None if move is None else number(move.spot_pct),
         None if move is None or item.vol_usd is None else number(move.vol_points), number(item.hpp_usd),
-        number(item.spot_usd), number(item.vol_usd), number(item.time_usd),
+        number(item.spot_usd), number(item.vol_usd), number(item.time_usd), number(item.hpp_pct_adv), number(item.hpp_percentile),
     )  # fmt: skip
 
 
