@@ -102,7 +102,9 @@ def exposures(flow: Flow) -> str:
 
 def pressure(flow: Flow) -> str:
     """What dealers had to trade in the last minutes, and whether that was much: of the daily volume, and of the last thirty days."""
-    lines = ["hedge pressure of the last, USD, + = dealers bought       gamma        vanna         time   % of 24 h   percentile"]
+    lines = [
+        "hedge pressure of the last, USD, + = dealers bought       gamma        vanna         time   % of 24 h   percentile"
+    ]
     for item in flow.realised:
         parts = "".join(f"{usd(part):>13}" for part in (item.spot_usd, item.vol_usd, item.time_usd))
         of_day = "-" if item.hpp_pct_adv is None else f"{item.hpp_pct_adv:+.3f} %"

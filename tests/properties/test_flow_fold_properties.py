@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from functools import cache
 
@@ -11,9 +12,16 @@ from hypothesis import strategies as st
 
 import schemas
 from streams.flow.fold import from_bytes, new_state, offsets, resumed, step, to_bytes
-from tests.flow_log import CONTEXT, Lanes, interleaved, lanes
+from tests import flow_log
+from tests.flow_log import Lanes, interleaved, lanes
 
 SEEDS = (11, 12)
+CONTEXT = flow_log.CONTEXT._replace(
+    flow=dataclasses.replace(
+        flow_log.CONTEXT.flow, realised_minutes=(0.05, 0.1), table_sample_s=2.0, table_samples_min=2
+    )
+)
+"""Horizons and histories that a log of 14 seconds fills."""
 
 
 @cache
@@ -71,6 +79,10 @@ def test_the_logs_have_an_expiry_trades_repeats_and_provisional_work_in_them(see
     windows = [record for record in finals if isinstance(record, schemas.SettlementFlow)]
     assert [window.currency for window in windows] == ["BTC", "ETH"], "A34"
     assert all(window.flows[1].n_trades > 0 for window in windows)
+    ranked = {one.hpp_percentile for flow in flows for one in flow.realised}
+    assert None in ranked and len(ranked) > 2, "J5: histories of the pressure that begin, and that say something"
+    state = from_bytes(reference(seed)[1], CONTEXT)
+    assert {len(flow.pressures.hpp_usd) for flow in state.flow.values()} == {2}, "and that the checkpoint has"
     repeats = sum(
         len(lane) - len({(a.record.source_offset, a.record.result_seq) for a in lane}) for lane in log(seed).values()
     )

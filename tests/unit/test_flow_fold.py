@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import random
+import zlib
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 import schemas
@@ -311,6 +313,22 @@ def test_bytes_that_are_no_checkpoint_are_refused(whole: Any) -> None:
     for bad in (b"", b"nothing", data[:-9], data[:40] + bytes(20) + data[60:]):
         with pytest.raises(BadCheckpoint):
             from_bytes(bad, CONTEXT)
+
+
+def test_a_state_of_before_the_histories_of_the_pressure_is_read_and_they_begin_empty(whole: Any) -> None:
+    """What stands in checkpoints when the service is renewed: nothing else of it is lost."""
+    final = whole[0].final
+    raw = zlib.decompress(to_bytes(final))
+    end = 8 + int.from_bytes(raw[:8], "little")
+    head = orjson.loads(raw[8:end])
+    head |= {"format": 2, "flow": [[currency, state[:-1]] for currency, state in head["flow"]]}
+    text = orjson.dumps(head)
+    found = from_bytes(zlib.compress(len(text).to_bytes(8, "little") + text + raw[end:]), CONTEXT)
+    assert {currency: state.pressures.hpp_usd for currency, state in found.flow.items()} == {"BTC": (), "ETH": ()}
+    found.flow = {
+        currency: state._replace(pressures=final.flow[currency].pressures) for currency, state in found.flow.items()
+    }
+    assert to_bytes(found) == to_bytes(final)
 
 
 def test_every_number_of_a_flow_state_survives_its_plain_form(whole: Any) -> None:

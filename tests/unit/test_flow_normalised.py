@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import statistics
 
@@ -81,10 +82,9 @@ def test_j5_histories_are_of_thirty_days_and_no_longer() -> None:
     hourly, tables = dataclasses.replace(SETTINGS, table_sample_s=3_600.0), PressureTables()
     for hour in range(40 * 24):
         tables = step_pressure_tables(tables, MONDAY_NS + hour * 3_600 * NS, (1.0, 2.0, 3.0, 4.0), hourly)
-    last_ns = MONDAY_NS + (40 * 24 - 1) * 3_600 * NS
-    for table in tables.hpp_usd:
-        assert len(table.weekday.values) + len(table.weekend.values) <= 30 * 24 + 2 * 24, "a kind is cut when it is sampled"
-        assert table.weekday.ts_ns[-1] == last_ns and table.weekday.ts_ns[0] >= last_ns - 30 * DAY_NS
+    for kind in (kind for table in tables.hpp_usd for kind in table):
+        assert 7 * DAY_NS < kind.ts_ns[-1] - kind.ts_ns[0] <= 30 * DAY_NS, "of the newest sample of its kind"
+        assert len(kind.values) == len(kind.ts_ns) <= 30 * 24 + 1
 
 
 def test_a_rank_is_that_of_the_table_asked_for_though_another_lay_where_it_lies() -> None:
@@ -103,16 +103,16 @@ HASTY = dataclasses.replace(SETTINGS, realised_minutes=(0.05, 0.1), table_sample
 
 
 def run(n: int, *, low_coverage: frozenset[int] = frozenset()) -> tuple[FlowState, list[Publication], list[float]]:
-    """Seconds of a book of two expiries under a wandering index; in those of low coverage most options have no greeks."""
+    """Seconds of a book of two expiries under a wandering index; in those of low coverage most open interest has no greeks."""
     draw = random.Random(8)
     state, found, volumes, index = FlowState(), [], [], 100_000.0
     for second in range(n):
         index *= 1.0 + draw.gauss(0.0, 1e-3)
         volumes.append(draw.uniform(1e10, 3e10))
         legs = [call(40, 100_500.0, tau_s=5 * DAY_S - second), put(-60, 97_000.0, tau_s=9 * DAY_S - second)]
-        book = book_of_legs(legs, index_price=index)
         if second in low_coverage:
-            book = book._replace(sigmas=np.full_like(book.sigmas, np.nan), forwards=np.full_like(book.forwards, np.nan))
+            legs.append(call(1, 100_000.0, tau_s=9 * DAY_S - second, open_interest=1e6, sigma=math.nan))
+        book = book_of_legs(legs, index_price=index)
         shift = second * NS
         book = book._replace(now_ns=book.now_ns + shift, expiry_ns=book.expiry_ns + shift)
         state, publication = publish(state, book, HASTY, vol=0.5, volume_24h_usd=volumes[-1], with_ladder=False)
@@ -138,3 +138,10 @@ def test_j5_a_publish_ranks_each_pressure_among_those_before_it_and_shares_it_by
         assert len(before) == (11, 8)[place], "known from the horizon on"
     said = {publication.realised[0].hpp_percentile for publication in found} - {None}
     assert len(said) > 3 and min(one for one in said if one is not None) < 50.0
+
+
+def test_j5_a_book_of_low_coverage_is_no_sample_of_the_pressure() -> None:
+    state, found, _ = run(9, low_coverage=frozenset({5, 6}))
+    assert all(publication.realised[0].hpp_usd is not None for publication in found[3:])
+    samples = [abs(found[second].realised[0].hpp_usd or 0.0) for second in (3, 4, 7, 8)]
+    assert list(state.pressures.hpp_usd[0].weekday.values) == samples

@@ -24,7 +24,9 @@ pytest.importorskip("pyarrow")
 DAY_NS = 86_400 * NS
 MONDAY_NS = 4 * DAY_NS
 """5 January 1970."""
-HASTY = CONTEXT._replace(flow=dataclasses.replace(CONTEXT.flow, table_sample_s=2.0, table_samples_min=3))
+HASTY = CONTEXT._replace(
+    flow=dataclasses.replace(CONTEXT.flow, table_sample_s=2.0, table_samples_min=3, realised_minutes=(0.05, 0.1, 60.0))
+)
 
 
 def write(place: Path, records: list[Flow], n_per_file: int) -> None:
@@ -47,8 +49,8 @@ def flow_exposure(**fields: Any) -> FlowExposure:
     return FlowExposure(**(blank(FlowExposure) | fields))
 
 
-def pressure(minutes: float, spot_pct: float, vol_points: float | None) -> FlowPressure:
-    return FlowPressure(minutes, spot_pct, vol_points, None, None, None, None)
+def pressure(minutes: float, spot_pct: float, vol_points: float | None, hpp_usd: float | None = None) -> FlowPressure:
+    return FlowPressure(minutes, spot_pct, vol_points, hpp_usd, None, None, None)
 
 
 def run(context: Context, state: State | None = None) -> tuple[State, list[Flow]]:
@@ -76,6 +78,8 @@ def test_j5_h6_thresholds_read_from_history_are_those_of_the_service_that_wrote_
         assert own.tables.ngi_usd.weekday.values, "the log has samples"
         assert found[currency].tables == own.tables
         assert found[currency].typical == own.typical
+        assert own.pressures.hpp_usd[0].weekday.values and own.pressures.hpp_usd[1].weekday.values
+        assert found[currency].pressures == own.pressures
 
 
 def test_j5_weekdays_and_weekends_of_history_stay_apart() -> None:
@@ -108,9 +112,10 @@ def test_h6_a_cold_start_with_thresholds_says_a_percentile_at_once_and_knows_not
 
 def test_what_is_cut_is_cut_from_every_table() -> None:
     settings = FlowSettings()
-    samples = [Sample(MONDAY_NS + i * 300 * NS, 1.0, 2.0, 3.0, 4.0, 5.0) for i in range(4)]
+    samples = [Sample(MONDAY_NS + i * 300 * NS, 1.0, 2.0, 3.0, 4.0, 5.0, (6.0, -7.0, 8.0, 9.0)) for i in range(4)]
     cut = before(seeded(samples, settings), MONDAY_NS + 600 * NS)
-    assert [len(table.weekday.values) for table in (*cut.tables, *cut.typical)] == [2] * 5
+    assert [len(table.weekday.values) for table in (*cut.tables, *cut.typical, *cut.pressures.hpp_usd)] == [2] * 9
+    assert cut.pressures.hpp_usd[1].weekday.values == (7.0, 7.0), "a pressure's magnitude"
     assert cut == seeded(samples[:2], settings)
 
 
@@ -136,11 +141,12 @@ def test_h6_the_hours_move_is_a_sample_by_its_magnitude_and_a_book_of_low_covera
     whole = flow_exposure(open_interest_share=0.9, ngi_usd=7.0)
     records = [
         flow(MONDAY_NS, greeks_source="settlement_average", exposures=(whole,), pin_gex_usd=3.0, volume_24h_usd=1e9,
-             realised=(pressure(5.0, 9.0, 9.0), pressure(60.0, -1.5, -2.5))),
+             realised=(pressure(5.0, 9.0, 9.0, -4e6), pressure(60.0, -1.5, -2.5, 2e6))),
         flow(MONDAY_NS + 300 * NS, greeks_source="settlement_average", exposures=(whole._replace(open_interest_share=0.1),),
-             pin_gex_usd=4.0, realised=(pressure(60.0, 0.5, None),)),
+             pin_gex_usd=4.0, realised=(pressure(60.0, 0.5, None, 5e6),)),
     ]  # fmt: skip
     write(tmp_path / "live", records, 1)
     state = seeds(FoldSettings(thresholds_from=str(tmp_path)), FlowSettings(), lambda *_, **__: None)["BTC"]
     assert [table.weekday.values for table in state.typical] == [(1.5, 0.5), (2.5,), (1e9,)]
     assert [table.weekday.values for table in state.tables] == [(7.0,), (3.0,)]
+    assert [table.weekday.values for table in state.pressures.hpp_usd] == [(), (4e6,), (), (2e6,)], "1, 5, 15, 60 min"

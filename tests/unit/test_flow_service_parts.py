@@ -78,6 +78,8 @@ def test_a_checkpoint_is_of_use_for_the_same_topics_and_while_the_records_behind
 def test_what_may_change_a_byte_is_said_and_opens_an_epoch() -> None:
     assert checkpoints.changes(stand(1), IDENTITY) == ""
     assert checkpoints.changes(stand(1), IDENTITY._replace(settings_hash="x")) == "settings 0123456789abcdef -> x"
+    assert checkpoints.why_unusable(stand(1, state_format=2), "a/b", {"greeks/0": (10, 100), "trades/0": (0, 8)}) == ""
+    assert checkpoints.changes(stand(1, state_format=2), IDENTITY) == "state format 2 -> 3"
 
 
 def test_side_topics_want_a_group_of_their_own() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from schemas import Flow, FlowStrike
+from schemas import Flow, FlowPressure, FlowStrike
 from streams import topics
 from streams.cli import flow_view, main
 from streams.cli.flow_records import NoFlow, elsewhere, of_currency
@@ -88,6 +88,17 @@ def test_what_is_not_known_is_a_dash_and_not_a_zero(picture: Picture) -> None:
     bare = picture.flow._replace(exposures=tuple(item._replace(ngi_usd=None) for item in picture.flow.exposures))
     assert "+0.00M" not in flow_view.exposures(bare).splitlines()[1].split()[3]
     assert flow_view.usd(None) == flow_view.price(None) == flow_view.share(None) == "-"
+
+
+def test_the_picture_has_each_horizons_pressure_with_its_share_and_its_percentile(picture: Picture) -> None:
+    """J5: beside the amount, what it is of a day's volume and where it stands among the last thirty days'."""
+    known = FlowPressure(5.0, 0.1, None, -12.3e6, -12.0e6, None, -0.3e6, -0.0615, 97.2)
+    unknown = FlowPressure(60.0, None, None, None, None, None, None)
+    lines = flow_view.pressure(picture.flow._replace(realised=(known, unknown))).splitlines()
+    assert lines[1].split() == ["5", "min", "-12.30M", "-12.00M", "-", "-0.30M", "-0.061", "%", "97"]
+    assert lines[2].split() == ["60", "min", *"------"]
+    assert len({len(line) for line in lines}) == 1, "columns under their heads"
+    assert flow_view.pressure(picture.flow) in flow_view.text(picture)
 
 
 def test_the_export_has_a_row_a_level_and_says_what_it_rests_on(picture: Picture) -> None:

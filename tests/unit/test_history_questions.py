@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import Kind, RowStatus
+from schemas import FlowPressure, Kind, RowStatus
 from streams.cli import main
 from streams.history import asof, questions
 from streams.history import volatility as vol
@@ -344,3 +345,30 @@ def test_the_median_forward_of_an_expiry_is_used(folder: Path) -> None:
     assert [smile.forward for smile in smiles] == [statistics.median([90_000.0] * 4)] * 3
     assert [smile.sigma_atm for smile in smiles] == [pytest.approx(0.55, rel=1e-14)] * 3
     assert smiles[0].risk_reversal_25 is None, "no option lies beyond 25 delta"
+
+
+def test_files_of_before_the_pressure_was_normalised_are_read_beside_new_ones(tmp_path: Path) -> None:
+    """J5: what an older version has written has null there."""
+    table, pressure = TABLES["flow"], FlowPressure(5.0, 0.1, None, -4e6, -4e6, None, None, -0.02, 97.0)
+    store = Store(tmp_path)
+    progress = store.begin(table, "log")
+    for i in range(2):
+        some = [Read(0, i, 1, flow(START_NS + i * NS, realised=(pressure,)))]
+        parts = {part: [batch] for part, batch in batches(table, some).items()}
+        progress = store.flush(table, progress, parts, {0: ((i, i + 1),)})
+    store.close()
+    old = min(tmp_path.rglob("*.parquet"))
+    rows = pq.ParquetFile(old).read()
+    place = rows.schema.get_field_index("realised")
+    inner = list(rows.schema.field(place).type.value_type)[:-2]
+    assert [one.name for one in inner][-1] == "time_usd"
+    kind = pa.list_(pa.field("element", pa.struct(inner), False))
+    values = [[{one.name: item[one.name] for one in inner} for item in row] for row in rows["realised"].to_pylist()]
+    former = rows.set_column(place, pa.field("realised", kind, False), pa.array(values, kind))
+    pq.write_table(former, old)
+    found = questions.load(
+        questions.History(tmp_path), table, START_NS, START_NS + 2 * NS, columns=("ts_event_ns", "realised")
+    )
+    (was,), (now,) = (row["realised"] for row in sorted(found.to_pylist(), key=lambda row: row["ts_event_ns"]))
+    assert was == pressure._asdict() | {"hpp_pct_adv": None, "hpp_percentile": None}
+    assert now == pressure._asdict()
