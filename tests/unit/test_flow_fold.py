@@ -334,8 +334,9 @@ def test_a_state_of_before_the_histories_of_the_pressure_is_read_and_they_begin_
 def test_every_number_of_a_flow_state_survives_its_plain_form(whole: Any) -> None:
     for state in (*whole[0].final.flow.values(), FlowState()):
         assert plain(typed(plain(state), FlowState)) == plain(state)
-    odd = (float("inf"), -0.0, 5e-324, 0.1)
-    assert repr(typed(plain(odd), tuple[float, ...])) == repr(odd)
+    for odd in ((float("inf"), -0.0, 5e-324, 0.1), (1.0, float("nan")), (-0.0, 5e-324, 0.1), ()):
+        assert repr(typed(orjson.loads(orjson.dumps(plain(odd))), tuple[float, ...])) == repr(odd)
+    assert plain((1, True, RowStatus.OK)) == [1, True, RowStatus.OK.value] and plain((2, 3)) == [2, 3]
     with pytest.raises(ValueError, match="no int"):
         typed("7", int)
 
