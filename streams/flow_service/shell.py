@@ -156,6 +156,8 @@ class Service:
         if self.beginning is None:
             raise reset
         self.output.confirm()
+        if self.paused:  # who waits would wait for ever: librdkafka keeps a pause over an assignment
+            consumer.resume([self._place(lane, 0) for lane in sorted(self.paused)])
         marks = {lane: of.mark for lane, of in self.state.lanes.items()}
         self._begin(self.beginning.anew(self.start, marks, reset))
         self.n_over += 1

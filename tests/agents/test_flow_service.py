@@ -59,7 +59,10 @@ class Message:
 
 
 class Consumer:
-    """Hands out a script, lane by lane where some are paused; reads again from where it is assigned."""
+    """Hands out a script, lane by lane where some are paused; reads again from where it is assigned.
+
+    What is paused stays so when it is assigned anew, as librdkafka has it.
+    """
 
     def __init__(self, script: list[Message]) -> None:
         self.script = script
@@ -70,7 +73,6 @@ class Consumer:
     def assign(self, places: list[Any]) -> None:
         first = {(place.topic, place.partition): place.offset for place in places}
         self.left = deque(m for m in self.script if m.offset() >= first[m.topic(), m.partition()])
-        self.paused = set()
         self.events.append("assign")
 
     def _next(self) -> Message | None:
@@ -107,6 +109,7 @@ class Consumer:
         self.committed = offsets
 
     def close(self) -> None:
+        self.paused = set()
         self.events.append("close")
 
 
@@ -285,8 +288,8 @@ def _earlier(record: Any) -> Any:
 def starting_over(world: Any, found_by: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A service on these lanes that may start over, and what it said; the window of a cold start is all that there is."""
 
-    def make(of: Lanes, arrivals: list[Arrival]) -> tuple[World, list[dict[str, Any]]]:
-        one = world([Message(arrival) for arrival in arrivals], checkpoint_s=1e-9)
+    def make(of: Lanes, arrivals: list[Arrival], **settings: Any) -> tuple[World, list[dict[str, Any]]]:
+        one = world([Message(arrival) for arrival in arrivals], checkpoint_s=1e-9, **settings)
         said: list[dict[str, Any]] = []
         found_by([], 0, {"greeks.v1": 0, "trades.v1": 0})
         log = {(TOPIC_OF[topic].name, partition): [Message(a) for a in lane] for (topic, partition), lane in of.items()}
@@ -370,6 +373,20 @@ def test_a_lane_that_has_nothing_of_the_new_history_yet_is_read_from_its_end(
     one, _ = starting_over(slow, in_turn(found, slow))
     one.service.run(until=lambda: one.service.n_over == 1)
     assert one.service.start.first == {key: len(lane) for key, lane in found.items()}
+
+
+def test_lanes_that_wait_when_another_is_set_back_are_read_on_after_the_start_over(
+    starting_over: Any, found: Lanes
+) -> None:
+    """DESIGN 5: no final would ever come again."""
+    slow, one_epoch = ("trades", 2), {key: [a._replace(epoch=1) for a in lane] for key, lane in found.items()}
+    old = {**one_epoch, slow: one_epoch[slow][: len(found[slow]) // 3]}
+    both = set_back(old, lanes(22, 12, before_expiry_s=3_000.0))
+    one, said = starting_over(both, in_turn(old, both), ahead_s=2.0, batch=5)
+    one.service.run(until=lambda: one.consumer.is_dry)
+    over = len(one.consumer.events) - one.consumer.events[::-1].index("assign") - 1
+    assert "pause" in one.consumer.events[:over] and len(said) == one.service.n_over == 1
+    assert not one.consumer.left and one.service.state.final.second_ns > 0
 
 
 def test_topics_made_anew_under_it_are_noticed_before_a_checkpoint_says_otherwise(
