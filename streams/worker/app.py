@@ -38,7 +38,7 @@ from streams.worker.latency import Latencies
 from streams.worker.log_reader import LogReader
 from streams.worker.place import Place
 from streams.worker.restore import Restorer
-from streams.worker.settings import WorkerSettings
+from streams.worker.settings import PRICING, WorkerSettings
 from streams.worker.work import Inbox, Work
 
 WorkerPage = Page[figures.Figures]
@@ -376,9 +376,11 @@ def run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, pag
 
 def warm_maker(settings: WorkerSettings) -> FoldMaker:
     """The maker of the settings' fold, its kernels loaded, or compiled into the cache."""
-    with lean():
+    is_ours = settings.fold == PRICING  # another may need what ours does without
+    with lean() if is_ours else contextlib.nullcontext():
         maker = load_maker(settings.fold, bootstrap=settings.bootstrap, namespace=settings.namespace)
-    with leaving_out(), rare_collections():  # Numba imports at its first kernel too, and compiling makes garbage
+    # Numba imports at its first kernel too, and compiling makes garbage
+    with leaving_out() if is_ours else contextlib.nullcontext(), rare_collections():
         maker.warm_up()
     return maker
 

@@ -1,7 +1,8 @@
 """What a worker's libraries would load at its start and never use.
 
 Python's start-up is most of a worker's: every restart pays it, and a machine with sixteen workers sixteen times.  What is
-left out here is optional to those who ask for it: each has a way of its own without.
+left out here is optional to those who ask for it while pricing is loaded: each has a way of its own without.  Not so to others:
+without scipy.linalg.cython_blas there is no scipy.linalg, so a fold that is not ours is loaded with all.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 from streams.garbage import YOUNG_OBJECTS, rare_collections
 
@@ -24,6 +25,23 @@ with lean():
     import aiohttp.client
 print(aiohttp.client.ClientSession.__name__, aiohttp.client.ClientSession is not faust.types.web.HttpClientT)
 """
+
+FOLD = """
+import scipy.linalg
+from types import SimpleNamespace
+def make(**_):
+    return SimpleNamespace(warm_up=lambda: print(scipy.linalg.norm([3.0, 4.0])))
+"""
+
+
+def test_a_fold_that_is_not_ours_may_import_what_pricing_does_without(tmp_path: Path) -> None:
+    (tmp_path / "somebodys.py").write_text(FOLD)
+    script = "from streams.worker import app, settings; app.warm_maker(settings.WorkerSettings(fold='somebodys:make'))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({str(tmp_path)!r}); {script}"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "5.0\n"), done.stderr
 
 
 def test_what_a_worker_leaves_out_is_imported_as_ever_afterwards_and_what_is_there_is_left_alone() -> None:
