@@ -158,7 +158,10 @@ class Merging:
         since_ms = min(said_ns.values(), default=0) // NS_PER_MS
         begin = kafka.offsets_for_time(self._bootstrap, self.merged, [PARTITION], since_ms)[PARTITION]
         for message in kafka.read_range(self._bootstrap, self.merged, {PARTITION: (begin, end)}):
-            record = schemas.decode(message.value() or b"", self._resolve)
+            try:
+                record = schemas.decode(message.value() or b"", self._resolve)
+            except DecodeError:  # none of ours: with it no start would succeed
+                continue
             if isinstance(record, FlowMerged):
                 said_ns[record.currency] = max(record.ts_event_ns, said_ns.get(record.currency, record.ts_event_ns))
         self.state.said_ns = said_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,8 @@ from streams.cme.refused import Refused
 from streams.cme.roots import CME
 from streams.cme.share import ShareSettings
 from streams.cme.venues_csv import VenueInterest, venue_rows
-from streams.cme_service.merging import Assembly
+from streams.cme_service import merging
+from streams.cme_service.merging import Assembly, Merging
 from streams.cme_service.open_interest import read_share
 from tests.cme_files import DAY_NS, csv_file, csv_row, dbn_file, open_interest
 from tests.cme_world import DAY, FACTS, TAKEN, VECTOR, WEEK, F, K, future, marked
@@ -312,3 +314,17 @@ def test_the_record_carries_the_share_with_its_day(tmp_path: Path) -> None:
     state = MergeState(signals=read_share([tmp_path], low, 1.0).signals)
     _, (found,) = run([*second(NOW), strike(NOW + NS, 1.0)], state)
     assert "CME's share of futures open interest was above 20% on 1 of 1 days" in found.warnings
+
+
+def test_a_start_passes_over_bytes_among_the_merged_records_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K5: else none would ever succeed again."""
+    _, (found,) = run([*second(NOW), strike(NOW + NS, 1.0)], MergeState())
+    values = (b"", b"somebody's", schemas.encode(found))
+    messages = [SimpleNamespace(value=lambda value=value: value) for value in values]
+    monkeypatch.setattr(merging.kafka, "watermarks", lambda *_: {0: (0, len(values))})
+    monkeypatch.setattr(merging.kafka, "offsets_for_time", lambda *_: {0: 0})
+    monkeypatch.setattr(merging.kafka, "read_range", lambda *_: iter(messages))
+    one: Any = object.__new__(Merging)
+    one._bootstrap, one.merged, one._resolve, one.state = "nowhere:1", "flow.merged.v1", schemas.packaged, MergeState()
+    one._take_up({"said_ns": {"BTC": NOW - NS}})
+    assert one.state.said_ns == {"BTC": NOW}
