@@ -9,7 +9,7 @@ from typing import Any
 from faust.types import TP
 from mode.utils.locks import Event
 
-from streams.worker.consumer import DirectConsumer, RawSchema
+from streams.worker.consumer import N_IN_TURN, DirectConsumer, RawSchema
 
 
 async def handed_over(is_flow_on: bool) -> tuple[bool, bool]:
@@ -76,8 +76,20 @@ async def taken(consumer: FetchedConsumer, stop_after: Any = None) -> list[tuple
     return found
 
 
-def test_a_fetch_is_handed_over_partition_by_partition_in_order() -> None:
+def test_a_fetch_is_handed_over_some_of_each_partition_in_turn_in_order() -> None:
     assert asyncio.run(taken(FetchedConsumer(FETCH))) == [(2, 5, 7), (2, 6, 7), (1, 9, 7)]
+
+
+def test_no_partition_waits_while_a_long_fetch_of_another_is_handed_over() -> None:
+    """One that has had no record for ``idle_s`` is folded past Faust; with a backlog all would be, one after the other."""
+    lengths = {0: 2_000, 1: 70, 2: 2_000, 3: 1}
+    fetch = {TP("ticks", p): [record(p, offset) for offset in range(n)] for p, n in lengths.items()}
+    found = asyncio.run(taken(FetchedConsumer(fetch)))
+    for p, n in lengths.items():
+        assert [offset for partition, offset, _ in found if partition == p] == list(range(n))
+    assert {partition for partition, *_ in found[: 4 * N_IN_TURN]} == set(lengths)
+    batches = [found[i : i + 4 * N_IN_TURN] for i in range(0, 4_000, 4 * N_IN_TURN)]
+    assert all({0, 2} <= {partition for partition, *_ in batch} for batch in batches)
 
 
 def test_partitions_that_are_paused_are_left_out_of_a_fetch() -> None:
