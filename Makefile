@@ -16,8 +16,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekstream needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'installing the packages'
-	@{ $(BIN)/pip install $(QUIETLY) -c constraints.txt uv && \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL)) -c constraints.txt -e '.[$(EXTRAS)]'; } || \
+	@if [ -n "$$PIP_INDEX_URL" ]; then export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$PIP_INDEX_URL}"; fi; \
+	{ $(BIN)/pip install $(QUIETLY) -c constraints.txt uv && \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; } || \
 	{ echo 'uv could not; once more with pip, which takes longer and reads pip.conf'; $(BIN)/pip install $(QUIETLY) -c constraints.txt -e '.[$(EXTRAS)]'; }
 	@echo 'compiling the kernels (once) on two cores, while the broker is fetched'
 	@$(BIN)/greekstream broker fetch & fetch=$$!; \
