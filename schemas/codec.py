@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -53,28 +54,24 @@ CLASSES: dict[str, type[Any]] = {
     name: thing for room in (enums, *ROOMS) for name, thing in vars(room).items() if isinstance(thing, type)
 }
 """Class of every record and enum by its name in the .avsc."""
-_TYPE_BY_FINGERPRINT = {FINGERPRINT[cls]: cls for cls in RECORD_TYPES}
-_TYPE_BY_TEXT = {SCHEMA_TEXT[cls]: cls for cls in RECORD_TYPES}
+_TYPE_BY_TEXT: dict[str, Any] = {SCHEMA_TEXT[cls]: cls for cls in RECORD_TYPES}
 
 
-class _Made(dict[Any, Any]):
-    """Functions by record type, each made when it is first asked for: no process needs all, and all take 0.1 s."""
+# Each is made when it is first asked for: no process needs all, and all take 0.1 s.
+@cache
+def _encoder(cls: type[Any]) -> Callable[[Any], bytes]:
+    return _compiler(cls).encoder()
 
-    def __init__(self, make: Callable[[type[Any]], Any]) -> None:
-        super().__init__()
-        self._make = make
 
-    def __missing__(self, cls: type[Any]) -> Any:
-        made = self[cls] = self._make(cls)
-        return made
+@cache
+def _decoder(cls: type[Any]) -> Decoder:
+    return _compiler(cls).decoder()
 
 
 def _compiler(cls: type[Any]) -> Compiler:
     return Compiler(CLASSES, json.loads(SCHEMA_TEXT[cls]))
 
 
-_ENCODERS = _Made(lambda cls: _compiler(cls).encoder())
-_DECODERS = _Made(lambda cls: _compiler(cls).decoder())
 _BY_FINGERPRINT: dict[bytes, Decoder] = {}
 """Those of packaged schemas that have been met."""
 
@@ -87,7 +84,7 @@ def encode(record: Any, framing: Framing = SINGLE_OBJECT) -> bytes:
     """
     kind = record.__class__
     try:
-        data: bytes = framing[kind] + _ENCODERS[kind](record)
+        data = framing[kind] + _encoder(kind)(record)
     except FAILURES as error:
         raise _encode_error(record, framing, error) from error
     if len(data) > MAX_BYTES:
@@ -134,19 +131,23 @@ def decode(data: bytes, resolve: Resolve = packaged) -> Any:
 
 def _packaged_body(key: bytes) -> Decoder | None:
     """Decoder of a packaged schema, present or past, made at its first frame."""
-    if key not in TEXT_BY_FINGERPRINT:
+    text = TEXT_BY_FINGERPRINT.get(key)
+    if text is None:
         return None
-    cls = _TYPE_BY_FINGERPRINT.get(key)
-    _BY_FINGERPRINT[key] = reader_of(TEXT_BY_FINGERPRINT[key]) if cls is None else _DECODERS[cls]
-    return _BY_FINGERPRINT[key]
+    body = _BY_FINGERPRINT[key] = _reader_of(text)
+    return body
 
 
 def _body_of(key: bytes | int, resolve: Resolve) -> Decoder:
     """Decoder for a schema that has to be asked for."""
     text = resolve(key)
-    cls = _TYPE_BY_TEXT.get(text)
     try:
-        body: Decoder = reader_of(text) if cls is None else _DECODERS[cls]
+        return _reader_of(text)
     except Unreadable as error:
         raise UnknownSchema(key, str(error)) from error
-    return body
+
+
+def _reader_of(text: str) -> Decoder:
+    """Decoder of a writer's schema: our own where it is a present one, else by fastavro's resolution.  Errors: Unreadable."""
+    cls = _TYPE_BY_TEXT.get(text)
+    return reader_of(text) if cls is None else _decoder(cls)

@@ -17,6 +17,8 @@ from streams import kafka, topics
 CLAIM_TIMEOUT_S = 20.0
 LOOK_S, ASK_S = 0.2, 5.0
 PARTITION = 0
+FLOW_FEED = "flow/"
+"""What a feed that is dealer flow's begins with, its group after it; all others are ingest's."""
 
 
 class NotClaimed(RuntimeError):

@@ -15,7 +15,7 @@ from confluent_kafka.admin import NewTopic
 
 import schemas
 from schemas import FeedStatus, Watermark
-from streams import kafka, topics
+from streams import claims, kafka, topics
 from streams.partitioning import N_PARTITIONS
 
 OK, PROBLEM, UNKNOWN = "ok", "problem", "unknown"
@@ -248,7 +248,7 @@ def newest_feed_status(bootstrap: str, namespace: str) -> FeedStatus | None:
     newest: FeedStatus | None = None
     for message in kafka.read_range(bootstrap, name, {0: (max(first, end - 1000), end)}):
         record = schemas.decode(message.value(), resolve) if message.value() is not None else None
-        if not isinstance(record, FeedStatus) or record.feed.startswith("flow/"):
+        if not isinstance(record, FeedStatus) or record.feed.startswith(claims.FLOW_FEED):
             continue
         if record.state != "claimed" or newest is None or newest.state == "claimed":
             newest = record

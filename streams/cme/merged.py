@@ -124,9 +124,8 @@ def _grown(state: MergeState, row: FlowStrike, offset: int, terms: Terms) -> tup
         return ()
     if state.is_cold and currency not in state.begun:
         state.begun.add(currency)
-        state.said_ns[currency] = (
-            growing.ts_ns
-        )  # nor does what is read of it again, after a restart, look like a whole one
+        # nor does what is read of it again, after a restart, look like a whole one
+        state.said_ns[currency] = growing.ts_ns
         return ()
     waiting = state.waiting.setdefault(currency, {})
     waiting[growing.ts_ns] = growing

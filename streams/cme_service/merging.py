@@ -167,10 +167,8 @@ class Merging:
         self.state.said_ns = said_ns
         if not self.state.is_cold:
             # of whom something has been said, the first set is over
-            self.state.is_cold, self.state.begun = (
-                progress.get("is_cold", False),
-                {*progress.get("begun", ()), *said_ns},
-            )
+            self.state.is_cold = progress.get("is_cold", False)
+            self.state.begun = {*progress.get("begun", ()), *said_ns}
 
     def _edges(self, name: str) -> tuple[int, int]:
         return kafka.watermarks(self._bootstrap, name, [PARTITION])[PARTITION]

@@ -40,9 +40,7 @@ def forward_of(
     if facts.window_ns <= now_ns and facts.rule is not None:
         return _window_index(inst, underlying)
     quote, own_ns = inst.quote, inst.quote_ns
-    own_usd = quote.underlying_price if quote is not None else None
-    if own_usd is not None and not SMALLEST < own_usd < LARGEST:
-        own_usd = None
+    own_usd = quote.underlying_price if quote is not None and is_price(quote.underlying_price) else None
     points = underlying.forwards.get(facts.expiry_ns) if underlying is not None else None
     fresh_ns = now_ns - settings.forward_stale_ms * NS_PER_MS
     if points:

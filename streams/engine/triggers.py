@@ -164,7 +164,7 @@ def _reprice_moved(
                 moved.append((name, inst, None))
         elif (inst.traded_ns >= lively_ns or inst.changed_ns >= lively_ns) and is_liquid(inst, now_ns, settings):
             forward = forward_of(facts, inst, state.underlyings[contract.price_index], now_ns, settings)
-            if forward is not None and abs(forward.value - inst.calc_forward) > ratio * abs(inst.calc_forward):
+            if forward is not None and has_moved(inst.calc_forward, forward.value, ratio):
                 moved.append((name, inst, forward))
     for _, inst, forward in sorted(moved, key=itemgetter(0)):
         contract, facts = inst.contract, inst.facts

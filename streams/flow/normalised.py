@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.flow.percentiles import RollingTable, rank_pct, step_table
-from streams.flow.pressure import Realised
+from streams.flow.pressure import Realised, pct_of_adv
 from streams.flow.settings import FlowSettings
 
 
@@ -46,9 +46,7 @@ def normalised(
     """The pressures with both yardsticks.  ``tables`` : the histories before this moment; ``adv_usd`` : None without a volume."""
     return tuple(
         one._replace(
-            hpp_pct_adv=100.0 * one.hpp_usd / adv_usd
-            if one.hpp_usd is not None and adv_usd is not None and adv_usd > 0.0
-            else None,
+            hpp_pct_adv=None if one.hpp_usd is None else pct_of_adv(one.hpp_usd, adv_usd),
             hpp_percentile=rank_pct(table, ts_ns, magnitude(one.hpp_usd), settings),
         )
         for one, table in zip(realised, tables.of(settings), strict=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from streams.flow.exposures import DAYS_PER_YEAR, Exposures, Metric
 from streams.flow.repricing import repriced
 from streams.flow.settings import FlowSettings
 from streams.flow.sources import Coverage, Label, coverage_of, label_of
+
+Amount = TypeVar("Amount", float, Array)
 
 S_PER_HOUR = 3_600.0
 S_PER_MINUTE = 60.0
@@ -70,6 +72,11 @@ def both_ways(steps: tuple[float, ...]) -> Array:
     return np.unique(np.concatenate([-np.asarray(steps), [0.0], np.asarray(steps)]))
 
 
+def pct_of_adv(hpp_usd: Amount, adv_usd: float | None) -> Amount | None:
+    """Per cent of the median 24-h volume, signed as the pressure is; None without a volume."""
+    return 100.0 * hpp_usd / adv_usd if adv_usd is not None and adv_usd > 0.0 else None
+
+
 def ladder(
     book: Book,
     settings: FlowSettings,
@@ -85,7 +92,7 @@ def ladder(
     hpp, coverage = _flows(book, settings, (source, numeraire), (spot, vol, hours))
     return Ladder(
         label_of(book, source, numeraire, settings), coverage, spot, vol, hours, hpp,
-        100.0 * hpp / adv_usd if adv_usd is not None and adv_usd > 0.0 else None,
+        pct_of_adv(hpp, adv_usd),
     )  # fmt: skip
 
 

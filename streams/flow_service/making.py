@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pricers import scenarios
 from streams import kafka, topics
-from streams.claims import ClaimWatch, claim
+from streams.claims import FLOW_FEED, ClaimWatch, claim
 from streams.flow.fold import Context
 from streams.flow.settings import FlowSettings
 from streams.flow.side import SideSettings
@@ -57,7 +57,7 @@ def service(
 
 def _claimed(bootstrap: str, settings: FoldSettings) -> ClaimWatch:
     """Claim the group for this process; whoever had it sees that and ends."""
-    feed = f"flow/{settings.group_name}"
+    feed = f"{FLOW_FEED}{settings.group_name}"
     offset = claim(bootstrap, settings.namespace, feed, CLAIMED, socket.gethostname())
     return ClaimWatch(
         bootstrap, settings.namespace, offset, lambda record: record.feed == feed and record.state == CLAIMED

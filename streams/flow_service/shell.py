@@ -156,8 +156,7 @@ class Service:
         if self.beginning is None:
             raise reset
         self.output.confirm()
-        if self.paused:  # who waits would wait for ever: librdkafka keeps a pause over an assignment
-            consumer.resume([self._place(lane, 0) for lane in sorted(self.paused)])
+        self._resume(consumer)  # who waits would wait for ever: librdkafka keeps a pause over an assignment
         marks = {lane: of.mark for lane, of in self.state.lanes.items()}
         self._begin(self.beginning.anew(self.start, marks, reset))
         self.n_over += 1
@@ -251,18 +250,18 @@ class Service:
         wait = {lane for lane, second_ns in seconds.items() if second_ns > bound_ns}
         for lanes, change in ((wait - self.paused, consumer.pause), (self.paused - wait, consumer.resume)):
             if lanes:
-                change(
-                    [
-                        TopicPartition(self.settings.name(TOPIC_OF[topic]), partition)
-                        for topic, partition in sorted(lanes)
-                    ]
-                )
+                change([self._place(lane, 0) for lane in sorted(lanes)])
         self.paused = wait
         if not wait or self._last_read_s + PATIENCE_S > time.monotonic():
             return
         self.say("flow_overrun", final_ns=self.state.final.second_ns, waiting=len(wait))
         self.state = overrun(self.state)
-        consumer.resume([self._place(lane, 0) for lane in sorted(self.paused)])
+        self._resume(consumer)
+
+    def _resume(self, consumer: Any) -> None:
+        """No lane waits any more."""
+        if self.paused:
+            consumer.resume([self._place(lane, 0) for lane in sorted(self.paused)])
         self.paused = set()
 
     def _reread(self, consumer: Any) -> None:
