@@ -158,8 +158,8 @@ class Running:
         return [line for line in lines if line.get("event") == name]
 
     def n_up(self) -> int:
-        """Children that have installed their signal handlers."""
-        return self.path.read_text().splitlines().count("up")
+        """Children that have installed their signal handlers, and that the supervisor has told of: a child may be the sooner one."""
+        return min(self.path.read_text().splitlines().count("up"), len(self.pids()))
 
     def pids(self) -> list[int]:
         return [line["pid"] for line in self.events("worker_started") + self.events("worker_restarted")]
