@@ -39,7 +39,7 @@ from streams.flow.publish import FlowState
 from streams.flow.settings import FlowSettings
 from streams.flow.side import SideSettings
 from tests.flow_log import CONTEXT, EXPIRY_NS, NS, PARTITIONS, Lanes, interleaved, lanes
-from tests.results_world import watermark
+from tests.results_world import greeks, watermark
 
 DAY_NS = 86_400 * NS
 
@@ -369,3 +369,31 @@ def test_there_is_no_final_before_every_partition_has_begun(found: Lanes) -> Non
     assert flows(out) and flows(out)[0].ts_event_ns == begun_ns
     assert flows(out)[0].is_warming_up, "and the whole chain may not be there yet"
     assert all(record.ts_event_ns >= begun_ns for record in out)
+
+
+@pytest.mark.parametrize(
+    ("coins", "expected_coin"), [((), None), ((0.0,), 0.0), ((1_500.0, 500.0, None, -1.0), 2_000.0)]
+)
+def test_k4_the_volume_is_of_the_currencys_perpetuals_in_dollars_of_its_index(
+    coins: tuple[float | None, ...], expected_coin: float | None
+) -> None:
+    """K4: the measure of activity; a perpetual that nobody has traded counts as zero, none at all as not known."""
+    found = lanes(3, 6, trades_a_second=0)
+    lane = found["greeks", 0]
+    at_ns = min(item.record.ts_event_ns for item in lane if isinstance(item.record, Greeks))
+    names = ("BTC-PERPETUAL", "BTC_USDC-PERPETUAL", "BTC_USDT-PERPETUAL", "BTC_EURR-PERPETUAL")
+    volumes = [("ETH-PERPETUAL", 7.0), *zip(names, coins, strict=False)]
+    rows = [
+        greeks(name, at_ns, seq=i, source_partition=0, base_currency=name[:3], volume_24h=coin, index_price=None)
+        for i, (name, coin) in enumerate(volumes)
+    ]
+    found["greeks", 0] = [Arrival("greeks", 0, i, 1, row) for i, row in enumerate(rows)] + [
+        item._replace(offset=item.offset + len(rows)) for item in lane
+    ]
+    _, out = fold(interleaved(found, random.Random(0)))
+    newest = flows(out)[-1]
+    quoted = [item.record for one in found.values() for item in one if getattr(item.record, "index_price", None)]
+    known = [row for row in quoted if row.price_index == "btc_usd" and row.ts_event_ns <= newest.ts_event_ns]
+    index = max(known, key=lambda row: row.ts_event_ns).index_price
+    expected = None if expected_coin is None else pytest.approx(expected_coin * index, rel=4e-16)
+    assert newest.volume_24h_usd == expected
