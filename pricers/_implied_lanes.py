@@ -1,4 +1,4 @@
-"""Roots of a batch in vectorised lanes (pricers._lanes), 64 options at a time; what they cannot have is left to pricers._implied_rest."""
+"""Roots of a batch in vectorised lanes (pricers._lanes), some options at a time; what they cannot have is left to pricers._implied_rest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LEFT, LEFT_NEAR = -1, -2  # no status yet; near: SIGMA and VEGA are the linear c
 class Block(NamedTuple):
     """Up to ``pricers._lanes.LANES`` options of a batch."""
 
-    inputs: Floats  # (14, n): pricers._implied_batch
+    inputs: Floats  # (15, n): pricers._implied_batch
     members: Numbers  # which of the batch
     pasts: Floats  # past of pricers._contract.Split
     rows: Floats  # the lanes

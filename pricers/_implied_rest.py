@@ -23,7 +23,7 @@ from pricers._implied_lanes import (
 from pricers._inverse import inverse_sides
 from pricers._jit import kernel
 from pricers._normal import distribution
-from pricers._qmc_desk import Draws, desk_of
+from pricers._qmc_desk import desk_of
 from pricers._valuation import EUROPEAN, INVERSE, QMC, Floats, is_drawn
 from pricers._wide import IN_RANGE, width
 
@@ -68,7 +68,7 @@ def one_step(inputs: Floats, i: int, sigma: float, c: Split, unit: UnitConstants
 
 
 @kernel
-def rest_batch(inputs: Floats, payoff: int, engine: int, draws: Draws, roots: Floats) -> None:
+def rest_batch(inputs: Floats, payoff: int, engine: int, draws: Floats, roots: Floats) -> None:
     """Roots of the options that are left; from the lanes' sigma where they have one.
 
     The root of the deterministic value, polished with draws where the engine wants them: they move it by their error, which one or two

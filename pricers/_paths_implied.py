@@ -129,7 +129,7 @@ def upper_bound_usd(contract: Contract, fixings: Fixings, forward: float) -> flo
 def implied_paths(
     inputs: Array, payoff: int, settings: PathSettings, answers: Array, status: Codes, counts: Counts
 ) -> None:
-    """Volatilities of a batch; the rows of ``inputs`` (14, n) and ``answers`` (4, n) are those of ``implied_batch``."""
+    """Volatilities of a batch; rows of ``inputs`` (14, n) and ``answers`` (4, n) as ``implied_batch`` has them, tick and band being one."""
     check(settings)
     answers[:] = np.nan
     counts[:] = 0

@@ -40,6 +40,9 @@ SERIES_PART = 0.02
 ROUNDING = 2.3e-16  # of one plus the strike ratio
 
 
+N_HEAD = 5  # numbers of a level in front of its points
+
+
 class Draws(NamedTuple):
     """The points of each level."""
 
@@ -47,6 +50,47 @@ class Draws(NamedTuple):
     more: Points
     most: Points
     widest: Points
+
+
+def packed(draws: Draws) -> Floats:
+    """The draws as one array for kernels, read-only; ``unpacked`` is its inverse.
+
+    To look at a tuple of arrays takes numba's dispatcher 5 us a call, as much as a price takes.
+    """
+    parts: list[Floats] = []
+    for level in draws:
+        head = [*level.z.shape, len(level.errors), level.n_dimensions, level.blind]
+        parts += [np.array(head, dtype=np.float64), level.z.ravel(), level.weights, level.errors.ravel()]
+    numbers = np.concatenate(parts)
+    numbers.flags.writeable = False
+    return numbers
+
+
+@kernel
+def level_at(numbers: Floats, at: int) -> tuple[Points, int]:
+    """The level whose head is at ``at``, and where the next one's is."""
+    n_rows = int(numbers[at])
+    n = int(numbers[at + 1])
+    n_scrambles = int(numbers[at + 2])
+    z_at = at + N_HEAD
+    weights_at = z_at + n_rows * n
+    errors_at = weights_at + n
+    end = errors_at + n_scrambles * n
+    points = Points(
+        numbers[z_at:weights_at].reshape((n_rows, n)), numbers[weights_at:errors_at],
+        numbers[errors_at:end].reshape((n_scrambles, n)), int(numbers[at + 3]), numbers[at + 4],
+    )  # fmt: skip
+    return points, end
+
+
+@kernel
+def unpacked(numbers: Floats) -> Draws:
+    """Views of the draws that were packed."""
+    usual, at = level_at(numbers, 0)
+    more, at = level_at(numbers, at)
+    most, at = level_at(numbers, at)
+    widest, _ = level_at(numbers, at)
+    return Draws(usual, more, most, widest)
 
 
 class Desk(NamedTuple):
@@ -69,8 +113,9 @@ class Seat(NamedTuple):
 
 
 @kernel
-def desk_of(draws: Draws) -> Desk:
-    """An empty desk."""
+def desk_of(numbers: Floats) -> Desk:
+    """An empty desk of packed draws."""
+    draws = unpacked(numbers)
     usual = draws.usual
     return Desk(
         draws,

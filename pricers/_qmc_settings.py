@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from pricers._loadings import MAX_DIMENSIONS
+from pricers._loadings import MAX_DIMENSIONS, Floats
 from pricers._points import MAX_M_POINTS, points
-from pricers._qmc_desk import Draws
+from pricers._qmc_desk import Draws, packed
 
 MORE_M, MOST_M, WIDEST_M = 2, 4, 6
 MORE_DIMENSIONS, WIDEST_DIMENSIONS = 1, 2
@@ -64,3 +64,9 @@ def draws_of(settings: QmcSettings | None, is_wide: bool = True) -> Draws:
         points(min(m + MOST_M, MAX_M_POINTS), s, d + MORE_DIMENSIONS, seed, True),
         points(min(m + WIDEST_M, MAX_M_POINTS), s, d + WIDEST_DIMENSIONS, seed, True),
     )
+
+
+@cache
+def packed_draws_of(settings: QmcSettings | None, is_wide: bool = True) -> Floats:
+    """``draws_of`` as kernels take them."""
+    return packed(draws_of(settings, is_wide))

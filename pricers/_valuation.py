@@ -21,7 +21,7 @@ from pricers._fixings import UnitConstants
 from pricers._inverse import InverseShape, inverse_shape, settled_shape
 from pricers._jit import kernel
 from pricers._linear import Shape, far_shape, linear_shape
-from pricers._qmc_desk import Desk, Draws, desk_of
+from pricers._qmc_desk import Desk, desk_of
 from pricers._qmc_inverse import qmc_inverse_shape
 from pricers._qmc_linear import qmc_linear_shape
 from pricers._wide import IN_RANGE, is_in_qmc_range, width
@@ -214,11 +214,12 @@ def live_greeks(
 
 
 @kernel
-def value_batch(inputs: Floats, payoff: int, engine: int, draws: Draws, values: Floats, status: Codes) -> None:
+def value_batch(inputs: Floats, payoff: int, engine: int, draws: Floats, values: Floats, status: Codes) -> None:
     """Value every option of a batch into ``values`` (N_COLUMNS, n) and ``status`` (n,). Each depends on its inputs alone.
 
     ``inputs`` (11, n): forward, strike, sigma, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate, carry.
-    The fixings' constants are kept while consecutive options share them: options of one expiry come together.
+    ``draws``: pricers._qmc_desk.packed. The fixings' constants are kept while consecutive options share them: options of one expiry
+    come together.
     """
     (forward, strike, sigma, option_sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, rate, carry) = (
         inputs

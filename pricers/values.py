@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pricers._implied_batch import implied_batch
-from pricers._qmc_desk import may_be_wide
-from pricers._qmc_settings import QmcSettings, draws_of
-from pricers._valuation import CLOSED_FORM, EUROPEAN, INVERSE, LINEAR, N_COLUMNS, QMC, value_batch
+from pricers._qmc_settings import QmcSettings
+from pricers._valuation import N_COLUMNS
+from pricers.matrices import LIVE, PAYOFFS, TOLERANCE, TOTAL_VOL_MAX, ImpliedMatrix, implied_matrix, value_matrix
 
 if TYPE_CHECKING:
     from pricers._paths_walks import PathSettings
 
 Array = npt.NDArray[np.float64]
 
-PATHS = 3  # no kernel's code: its shell is Python
-ENGINES = {"closed_form": CLOSED_FORM, "european": EUROPEAN, "qmc": QMC, "paths": PATHS}
-LIVE_ENGINES = ("closed_form", "european", "qmc")
+PATHS = "paths"
+LIVE_ENGINES = tuple(LIVE)
 """Those fast enough for a stream; "paths" is the yardstick, a tenth of a second an option."""
-PAYOFFS = {"linear": LINEAR, "inverse": INVERSE}
+ENGINES = (*LIVE_ENGINES, PATHS)
 DEFAULT_ENGINE = "qmc"
 
 
@@ -116,7 +114,7 @@ def value_options(
     -------
     Valuation of arrays of the broadcast shape.
     """
-    engine_code, payoff_code = _codes(engine, payoff)
+    _check(engine, payoff)
     shape, inputs = _broadcast(
         forward=forward,
         strike=strike,
@@ -130,18 +128,15 @@ def value_options(
         rate=rate,
         carry=carry,
     )
-    values = np.empty((N_COLUMNS, inputs.shape[1]))
-    status = np.empty(inputs.shape[1], dtype=np.int8)
-    if engine_code == PATHS:
+    if engine == PATHS:
         # scipy's points and searches: live engines need neither
         from pricers._paths_walks import PathSettings
         from pricers.paths import path_batch
 
-        path_batch(inputs, payoff_code, paths or PathSettings(), values, np.empty_like(values), status)
+        values, status = np.empty((N_COLUMNS, inputs.shape[1])), np.empty(inputs.shape[1], dtype=np.int8)
+        path_batch(inputs, PAYOFFS[payoff], paths or PathSettings(), values, np.empty_like(values), status)
     else:
-        settings = None if engine == "european" else qmc
-        draws = draws_of(settings, settings is None or may_be_wide(inputs))
-        value_batch(inputs, payoff_code, engine_code, draws, values, status)
+        values, status = value_matrix(inputs, payoff, engine, qmc)
     columns = values if len(shape) == 1 else values.reshape(N_COLUMNS, *shape)
     price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll = columns
     return Valuation(price, error, delta, gamma, vega, theta, rho, vanna, charm, volga, roll, status.reshape(shape))
@@ -164,8 +159,8 @@ def implied_vols(
     carry: npt.ArrayLike = 0.0,
     qmc: QmcSettings | None = None,
     tick_usd: npt.ArrayLike = np.nan,
-    total_vol_max: npt.ArrayLike = 6.0,
-    tolerance: npt.ArrayLike = 1e-10,
+    total_vol_max: npt.ArrayLike = TOTAL_VOL_MAX,
+    tolerance: npt.ArrayLike = TOLERANCE,
     paths: PathSettings | None = None,
 ) -> ImpliedVol:
     """Volatility at which the model's price is the quote; the parameters of ``value_options`` and:
@@ -181,7 +176,7 @@ def implied_vols(
     -------
     ImpliedVol of arrays of the broadcast shape.
     """
-    engine_code, payoff_code = _codes(engine, payoff)
+    _check(engine, payoff)
     shape, inputs = _broadcast(
         price_usd=price_usd,
         forward=forward,
@@ -197,22 +192,19 @@ def implied_vols(
         tick_usd=tick_usd,
         total_vol_max=total_vol_max,
         tolerance=tolerance,
+        band_usd=tick_usd,
     )
     size = inputs.shape[1]
-    answers = np.empty((4, size))
-    status = np.empty(size, dtype=np.int8)
-    counts = np.empty(size, dtype=np.int32)
-    if engine_code == PATHS:
+    if engine == PATHS:
         from pricers._paths_implied import implied_paths
         from pricers._paths_walks import PathSettings
 
-        implied_paths(inputs, payoff_code, paths or PathSettings(), answers, status, counts)
+        found = ImpliedMatrix(np.empty((4, size)), np.empty(size, dtype=np.int8), np.empty(size, dtype=np.int32))
+        implied_paths(inputs[:-1], PAYOFFS[payoff], paths or PathSettings(), *found)
     else:
-        implied_batch(
-            inputs, payoff_code, engine_code, draws_of(None if engine == "european" else qmc), answers, status, counts
-        )
-    sigma, low, high, price = answers if len(shape) == 1 else answers.reshape(4, *shape)
-    return ImpliedVol(sigma, status.reshape(shape), low, high, price, counts.reshape(shape))
+        found = implied_matrix(inputs, payoff, engine, qmc)
+    sigma, low, high, price = found.answers if len(shape) == 1 else found.answers.reshape(4, *shape)
+    return ImpliedVol(sigma, found.status.reshape(shape), low, high, price, found.counts.reshape(shape))
 
 
 def warm_up(parts: Sequence[str] = ("values", "implied_vols")) -> None:
@@ -232,13 +224,12 @@ def warm_up(parts: Sequence[str] = ("values", "implied_vols")) -> None:
                 implied_vols(**option, price_usd=np.full(1, price), payoff=payoff, engine=engine)
 
 
-def _codes(engine: str, payoff: str) -> tuple[int, int]:
-    """Kernel codes of an engine's and a payoff's name."""
+def _check(engine: str, payoff: str) -> None:
+    """ValueError for a name that is none."""
     if engine not in ENGINES:
         raise ValueError(f"engine {engine!r} is unknown; there are {', '.join(map(repr, ENGINES))}")
     if payoff not in PAYOFFS:
         raise ValueError(f"payoff {payoff!r} is unknown; there are {', '.join(map(repr, PAYOFFS))}")
-    return ENGINES[engine], PAYOFFS[payoff]
 
 
 def _broadcast(**arguments: npt.ArrayLike) -> tuple[tuple[int, ...], Array]:

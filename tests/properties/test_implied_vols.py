@@ -201,6 +201,48 @@ def test_band_is_the_volatility_of_the_price_half_a_tick_away(payoff: str) -> No
     assert np.isnan(without.sigma_low) and np.isnan(without.sigma_high)
 
 
+@pytest.mark.parametrize("payoff", PAYOFFS)
+@pytest.mark.parametrize("moment", ["week", "two hours", "window opens", "inside", "five minutes left", "one left"])
+def test_drawn_edges_of_bands_are_what_a_search_with_draws_finds(payoff: str, moment: str) -> None:
+    """An edge of QMC is the closed form's, moved as draws move the quote's own vol; a search at the moved price is the reference.
+
+    Draws move a vol by 1e-7 of itself and less; an inverse put's near its dip, where the price hardly depends on it, by 1e-6.
+    Calls and puts up to three deviations away, quotes from a thousandth of a tick to many.
+    """
+    draw = np.random.default_rng(20)
+    n = 120
+    sigma, sign = np.exp(draw.uniform(np.log(0.2), np.log(2.0), n)), draw.choice([-1.0, 1.0], n)
+    options = [contract(moment, s, away) for s, away in zip(sigma, draw.uniform(-3, 3, n), strict=True)]
+    option = {**options[0], "strike": np.array([one["strike"] for one in options])}
+    option |= {"option_sign": sign, "payoff": payoff}
+    price = value_options(**option, sigma=sigma).price_usd
+    errors: list[float] = []
+    for tick in (0.5, 10.0, 50.0):
+        found = implied_vols(**option, price_usd=price, tick_usd=tick)
+        for edge, away in ((found.sigma_low, -0.5 * tick), (found.sigma_high, 0.5 * tick)):
+            expected = implied_vols(**option, price_usd=price + away).sigma
+            is_there = np.isfinite(found.sigma)
+            assert np.array_equal(np.isfinite(edge[is_there]), np.isfinite(expected[is_there])), (tick, away)
+            errors += (edge / expected - 1.0)[is_there & np.isfinite(expected)].tolist()
+    assert len(errors) > n
+    assert np.abs(errors).max() <= 1e-6
+    assert np.median(np.abs(errors)) <= 1e-8
+
+
+def test_the_upper_edge_far_above_the_quote_is_the_nearest_vol_that_gives_it() -> None:
+    """Forty seconds left, 0.02 USD quoted and a tick of 50: an inverse put's price falls again at absurd vols, and none is at 4 000."""
+    option: dict[str, Any] = {
+        "forward": 1e5, "option_sign": -1, "next_fixing_s": 4.0, "interval_s": 4.0, "n_fixings": 450, "n_fixed": 440,
+        "running_sum": 440e5, "payoff": "inverse", "strike": 1e5 * (1.0 + np.array([1.07e-5, 6.9e-5, -8.3e-5])),
+    }  # fmt: skip
+    for engine in ("qmc", "closed_form"):
+        price = value_options(**option, sigma=np.array([0.23, 1.44, 1.75]), engine=engine).price_usd
+        found = implied_vols(**option, price_usd=price, tick_usd=50.0, engine=engine)
+        expected = implied_vols(**option, price_usd=price + 25.0, engine=engine)
+        assert found.sigma_high == pytest.approx(expected.sigma, rel=1e-6)
+        assert np.all((found.sigma_high > 40.0) & (found.sigma_high < 60.0))
+
+
 def test_low_vega_gives_the_volatility_and_its_band() -> None:
     """Half a tick of 5 USD is 0.1 vol points at 7 d, 2.7 at 31 min and 42 at 5 min at the money: only the last is noise."""
     points = {}

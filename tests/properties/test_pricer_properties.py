@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pricers import LIVE_ENGINES, Status, Valuation, value_options
 from pricers._inverse import inverse_shape
 from pricers._linear import linear_shape
-from pricers._qmc_settings import draws_of
+from pricers._qmc_settings import packed_draws_of
 from pricers._valuation import value_batch
 
 EPS = float(np.finfo(float).eps)
@@ -265,7 +265,7 @@ def test_kernels_as_plain_python_give_the_compiled_values(
     )
     inputs = np.array([np.broadcast_to(batch[name], 1) for name in order] + [[0.0], [0.0]], dtype=float)
     values, status = np.empty((11, 1)), np.empty(1, dtype=np.int8)
-    value_batch.py_func(inputs, 0 if payoff == "linear" else 1, 0, draws_of(None), values, status)  # type: ignore[attr-defined]
+    value_batch.py_func(inputs, 0 if payoff == "linear" else 1, 0, packed_draws_of(None), values, status)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(values[:, 0], np.array([column[0] for column in compiled[:-1]]))
     assert status[0] == compiled.status[0]
 
