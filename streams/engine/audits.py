@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pricers import Status, Valuation, units, value_options
+from pricers.matrices import value_matrix
 from schemas import AuditKind, Trigger
 from streams.engine.columns import plain
 from streams.engine.comparisons import Quantity
@@ -154,8 +155,9 @@ def _against_the_other_engine(rows: Sequence[tuple[Job, Numbers]], settings: Eng
         ]
         if not group:
             continue
-        option, sigma, window, _, _ = inputs_of([job for job, _ in group], settings)
-        other = value_options(**option, **window, sigma=sigma, payoff=payoff, engine=OTHER_ENGINE[settings.engine])
+        inputs = inputs_of([job for job, _ in group], settings).values
+        values_of_other, statuses = value_matrix(inputs, payoff, OTHER_ENGINE[settings.engine])
+        other = Valuation._make((*values_of_other, statuses))
         for (job, values), numbers, status in zip(
             group, _numbers(_engine_columns(other)), other.status.tolist(), strict=True
         ):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pricers import implied_vols, value_options
+from pricers.matrices import implied_matrix, value_matrix
 from schemas import RowStatus, SigmaSource
 from streams.engine.audits import audit
 from streams.engine.columns import N_VALUES
-from streams.engine.inputs import inputs_of
+from streams.engine.inputs import european_of, inputs_of, quoted_at
 from streams.engine.jobs import Item, Iv, Job
 from streams.engine.located import Identity, Result
 from streams.engine.rows import Writer
@@ -122,15 +122,14 @@ def _value(jobs: Sequence[Job], settings: EngineSettings) -> npt.NDArray[np.floa
 
 def _value_payoff(jobs: Sequence[Job], payoff: str, n_before: int, settings: EngineSettings) -> npt.NDArray[np.float64]:
     """Primary values and the European twin of options of one payoff, one row each; the jobs get what is asked of them."""
-    option, sigma, window, tau_s, columns = inputs_of(jobs, settings)
-    ours = value_options(**option, **window, sigma=sigma, payoff=payoff, engine=settings.engine)
-    one = np.ones_like(tau_s)
-    european = option | {"next_fixing_s": tau_s, "interval_s": one, "n_fixings": one, "engine": "european"}
-    twin = value_options(**european, sigma=sigma)
-    twin_sigma = implied_vols(**european, price_usd=ours.price_usd).sigma
+    inputs = inputs_of(jobs, settings)
+    ours, status = value_matrix(inputs.values, payoff, settings.engine)
+    european = european_of(inputs)
+    twin, _ = value_matrix(european, "linear", "european")
+    twin_sigma = implied_matrix(quoted_at(ours[0], european), "linear", "european").answers[0]
     has_sigma = np.array([job.sigma is not None for job in jobs])
-    found = values_of(ours, twin, twin_sigma, columns, has_sigma, payoff == "inverse")
-    answers = zip(jobs, ours.status.tolist(), found.marks.tolist(), found.sd_usd.tolist(), strict=True)
-    for place, (job, status, marks, sd_usd) in enumerate(answers, n_before):
-        job.place, job.value_status, job.marks, job.sd_usd = place, status, marks, sd_usd
+    found = values_of(ours, twin, twin_sigma, inputs.values, has_sigma, payoff == "inverse")
+    answers = zip(jobs, status.tolist(), found.marks.tolist(), found.sd_usd.tolist(), strict=True)
+    for place, (job, code, marks, sd_usd) in enumerate(answers, n_before):
+        job.place, job.value_status, job.marks, job.sd_usd = place, code, marks, sd_usd
     return found.numbers

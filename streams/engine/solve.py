@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from pricers import Status, implied_vols
+from pricers import Status
+from pricers.matrices import IMPLIED_ROWS, TOLERANCE, implied_matrix
 from schemas import OptionQuote, RowStatus
 from streams.engine.forwards import LARGEST, SMALLEST, Forward, is_price
+from streams.engine.inputs import matrix
 from streams.engine.jobs import NO_IV, Iv, Job
 from streams.engine.measures import tick_at
 from streams.engine.settings import NS_PER_S, SECONDS_PER_YEAR, EngineSettings
@@ -24,27 +24,27 @@ ROW_STATUS = [RowStatus.OK if s is Status.FALLBACK else RowStatus[s.name] for s 
 """By number of the pricers' Status.  A fallback is a number like any other: of the same engine, at a wider error (pricers._wide)."""
 
 
-N_COLUMNS = 10
-
-
 class Requests:
-    """Implied vols to be solved: ten numbers each, one after the other in a flat list, and where the answers go."""
+    """Implied vols to be solved: their numbers one after the other in a flat list, and where the answers go."""
 
-    __slots__ = ("numbers", "targets")
+    __slots__ = ("numbers", "targets", "total_vol_max")
 
-    def __init__(self) -> None:
+    def __init__(self, total_vol_max: float) -> None:
         self.numbers: list[float] = []
-        """price_usd, forward, strike, sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum, tick_usd."""
+        """As ``pricers.matrices.IMPLIED_ROWS``."""
         self.targets: list[tuple[Job, int]] = []
+        self.total_vol_max = total_vol_max
 
     def add(
         self, job: Job, slot: int, priced_at: tuple[float, float, float, float, float], tail: tuple[float, ...],
         tick_usd: float,
     ) -> None:  # fmt: skip
+        """priced_at: price_usd, forward, strike, sign, next_fixing_s; tail: interval_s, n_fixings, n_fixed, running_sum, rate, carry."""
         self.targets.append((job, slot))
         self.numbers += priced_at
         self.numbers += tail
-        self.numbers.append(tick_usd)
+        # a row has the band of its mark alone
+        self.numbers += (tick_usd, self.total_vol_max, TOLERANCE, tick_usd if slot == MARK else math.nan)
 
     def quoted(
         self, job: Job, slot: int, price: float, at: float, next_fixing_s: float, tail: tuple[float, ...]
@@ -53,21 +53,13 @@ class Requests:
         facts, contract = job.facts, job.contract
         assert facts is not None and contract is not None  # asked for below
         unit = at if facts.is_inverse else 1.0
-        self.targets.append((job, slot))
-        self.numbers += (
-            price * unit,
-            at,
-            facts.strike,
-            facts.sign,
-            next_fixing_s,
-            *tail,
-            tick_at(contract, price) * unit,
-        )
+        priced_at = (price * unit, at, facts.strike, facts.sign, next_fixing_s)
+        self.add(job, slot, priced_at, tail, tick_at(contract, price) * unit)
 
 
 def solve(jobs: Sequence[Job], settings: EngineSettings) -> None:
     """Fill ``ivs`` of every solving job and of every trade that can be solved."""
-    linear, inverse = Requests(), Requests()
+    linear, inverse = Requests(settings.total_vol_max), Requests(settings.total_vol_max)
     for job in jobs:
         facts = job.facts
         if job.refusal is None and facts is not None and (job.solves or job.trade is not None):
@@ -84,7 +76,9 @@ def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -
         return
     ivs = job.ivs = [NO_IV, NO_IV, NO_IV, NO_IV]
     rule, fixings, is_inverse = facts.rule, job.fixings, facts.is_inverse
-    tail = (float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum)
+    name = job.inst.name
+    terms = annual(name, settings.rate, settings.rates), annual(name, settings.carry, settings.carries)
+    tail = (float(rule.interval_s), rule.n_fixings, fixings.n_fixed, fixings.running_sum, *terms)
     trade, quote = job.trade, job.quote
     if trade is not None:
         if trade.price > 0.0:
@@ -95,7 +89,7 @@ def _requests(job: Job, facts: Facts, out: Requests, settings: EngineSettings) -
     if job.last_price is not None:
         if job.last_ns < facts.window_ns:  # with the time that was left when it was made, and nothing fixed
             left_s = (facts.first_grid_ns - job.last_ns) / NS_PER_S
-            out.quoted(job, LAST, job.last_price, job.last_forward, left_s, (tail[0], tail[1], 0, 0.0))
+            out.quoted(job, LAST, job.last_price, job.last_forward, left_s, (tail[0], tail[1], 0, 0.0, *terms))
         else:
             out.quoted(job, LAST, job.last_price, job.last_forward, job.next_fixing_s, tail)
     if quote is None:
@@ -134,18 +128,9 @@ def _moment_of(quote: OptionQuote, job: Job, facts: Facts, forward: Forward) -> 
 
 
 def _solve_payoff(requests: Requests, payoff: str, settings: EngineSettings) -> None:
-    columns = np.array(requests.numbers, dtype=np.float64).reshape(-1, N_COLUMNS).T
-    price, forward, strike, sign, next_s, interval_s, n_fixings, n_fixed, running_sum, tick = np.ascontiguousarray(
-        columns
-    )
-    names = [job.inst.name for job, _ in requests.targets]
-    solved = implied_vols(
-        price_usd=price, forward=forward, strike=strike, option_sign=sign, next_fixing_s=next_s, interval_s=interval_s,
-        n_fixings=n_fixings, n_fixed=n_fixed, running_sum=running_sum, payoff=payoff, engine=settings.engine,
-        rate=annual(names, settings.rate, settings.rates), carry=annual(names, settings.carry, settings.carries),
-        tick_usd=tick, total_vol_max=settings.total_vol_max,
-    )  # fmt: skip
-    numbers = (solved.sigma.tolist(), solved.status.tolist(), solved.sigma_low.tolist(), solved.sigma_high.tolist())
+    found = implied_matrix(matrix(requests.numbers, len(IMPLIED_ROWS)), payoff, settings.engine)
+    sigmas, lows, highs, _ = found.answers.tolist()
+    numbers = (sigmas, found.status.tolist(), lows, highs)
     for (job, slot), sigma, status, low, high in zip(requests.targets, *numbers, strict=True):
         assert job.ivs is not None  # made with the request
         job.ivs[slot] = Iv(

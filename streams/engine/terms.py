@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
-Annual = float | npt.NDArray[np.float64]
-"""One number for a whole batch, or one an option; per year, continuous."""
 NAME = re.compile(r"[A-Z][A-Z0-9_]*(-[1-9]\d?[A-Z]{3}\d\d)?")
 """As the venue writes it: BTC, BTC_USDC, BTC-5MAR27."""
 LARGEST = 10.0
@@ -45,9 +40,6 @@ def _of(name: str, default: float, table: Mapping[str, float]) -> float:
     return table.get(series, table.get(underlying, default))
 
 
-def annual(names: Sequence[str], default: float, entries: tuple[str, ...]) -> Annual:
-    """The value for each of these options."""
-    if not entries:
-        return default
-    table = table_of(entries)
-    return np.array([_of(name, default, table) for name in names])
+def annual(name: str, default: float, entries: tuple[str, ...]) -> float:
+    """The value for an option of this name."""
+    return _of(name, default, table_of(entries)) if entries else default

@@ -5,20 +5,18 @@ The same arithmetic, number by number, as ``pricers.units``, which it is compile
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pricers import Valuation, units
+from pricers import units
 from pricers._jit import kernel
 from streams.engine.columns import N_VALUES
 from streams.engine.forwards import LARGEST
 
 Floats = npt.NDArray[np.float64]
 
-N_COLUMNS = 11
-"""Of a Valuation, its status apart."""
 N_BEFORE_TWIN = 15
 """Columns up to european_sigma, which follows from the price; those after it stand at the row's sigma."""
 IS_NUMBER, HAS_ERROR = 1, 2
@@ -50,7 +48,7 @@ def _fill(
     interval_s: Floats, n_fixings: Floats, n_fixed: Floats, has_sigma: npt.NDArray[np.bool_], is_inverse: bool,
     largest: float, numbers: Floats, sd_usd: Floats, marks: npt.NDArray[np.int8],
 ) -> None:  # fmt: skip
-    """``ours`` and ``twin`` (N_COLUMNS, n) as ``pricers.Valuation``; everything beyond ``largest`` is no number."""
+    """``ours`` and ``twin`` (11, n) as ``pricers.Valuation``; everything beyond ``largest`` is no number."""
     for i in range(forward.size):
         f, price, delta = forward[i], ours[0, i], ours[2, i]
         row = numbers[i]
@@ -76,23 +74,16 @@ def _fill(
 
 
 def values_of(
-    ours: Valuation, twin: Valuation, twin_sigma: Floats, inputs: Floats, has_sigma: npt.NDArray[np.bool_], is_inverse: bool
+    ours: Floats, twin: Floats, twin_sigma: Floats, inputs: Floats, has_sigma: npt.NDArray[np.bool_], is_inverse: bool
 ) -> Values:  # fmt: skip
     """What a row has of an option: its own values, and the European ones at the row's sigma, where there is one.
 
-    inputs : (at least 9, n): forward, strike, sigma, sign, next_fixing_s, interval_s, n_fixings, n_fixed, running_sum.
+    ours, twin, inputs : as ``pricers.matrices.value_matrix`` gives and takes them.
     """
     forward, _, sigma, _, next_fixing_s, interval_s, n_fixings, n_fixed = inputs[:8]
     n = forward.size
     found = Values(np.empty((n, N_VALUES)), np.empty(n), np.empty(n, dtype=np.int8))
     _fill(
-        _matrix(ours), _matrix(twin), twin_sigma, forward, sigma, next_fixing_s, interval_s, n_fixings, n_fixed, has_sigma,
-        is_inverse, LARGEST, *found,
+        ours, twin, twin_sigma, forward, sigma, next_fixing_s, interval_s, n_fixings, n_fixed, has_sigma, is_inverse, LARGEST, *found
     )  # fmt: skip
     return found
-
-
-def _matrix(found: Valuation) -> Floats:
-    """(N_COLUMNS, n) of its columns: one argument for the kernel instead of eleven."""
-    columns: Any = found[:N_COLUMNS]
-    return np.concatenate(columns).reshape(N_COLUMNS, -1)

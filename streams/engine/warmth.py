@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import schemas
-from pricers import value_options
+from pricers.matrices import VALUE_ROWS, value_matrix
 from schemas import InstrumentStatus, OptionQuote
 from streams.engine.columns import N_FLOATS, N_WHOLE, Rows, head_of
 from streams.engine.quotes import read_quotes
@@ -16,12 +16,9 @@ from streams.engine.values import values_of
 
 def warm_up() -> None:
     """One option through every kernel that is not the pricers' own."""
-    forward = np.full((10, 1), 1.0)
-    found = value_options(
-        forward=forward[0], strike=1.0, sigma=1.0, option_sign=1.0, next_fixing_s=1.0, interval_s=1.0, n_fixings=1,
-        engine="european",
-    )  # fmt: skip
-    values = values_of(found, found, found.price_usd, forward, np.array([True]), False)
+    inputs = np.ones((len(VALUE_ROWS), 1))
+    found, _ = value_matrix(inputs, "linear", "european")
+    values = values_of(found, found, found[0], inputs, np.array([True]), False)
     rows = Rows(0, values.numbers)
     rows.add(head_of("", None), 0, (0.0,) * N_FLOATS, (0,) * N_WHOLE).value(schemas.SINGLE_OBJECT)
     nothing: dict[str, Any] = dict.fromkeys(OptionQuote._fields) | {
