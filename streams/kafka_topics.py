@@ -9,7 +9,15 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from streams import topics
-from streams.kafka_clients import REQUEST_TIMEOUT_S, KafkaUnreachable, admin, list_groups, results, topic_names
+from streams.kafka_clients import (
+    REQUEST_TIMEOUT_S,
+    SETTLING,
+    KafkaUnreachable,
+    admin,
+    list_groups,
+    results,
+    topic_names,
+)
 from streams.topics import Topic
 
 
@@ -117,20 +125,31 @@ def wipe(bootstrap: str, namespace: str, *, group_wait_s: float = 0.0) -> list[s
     if names:
         results(client.delete_topics(names), allowed=gone)
         _wait_until_gone(bootstrap, names)
-    groups = [g for g in list_groups(bootstrap) if g.startswith(prefix)]
-    deadline = time.monotonic() + group_wait_s
+    return _without_groups(bootstrap, [g for g in list_groups(bootstrap) if g.startswith(prefix)], group_wait_s)
+
+
+def _without_groups(bootstrap: str, groups: list[str], wait_s: float) -> list[str]:
+    """Delete groups; returns those that still had members after the wait.
+
+    A broker that is just up may not have read yet whose coordinator it is: that is asked again.
+    """
+    began = time.monotonic()
     while groups:
-        futures = client.delete_consumer_groups(groups)
-        groups = []
+        futures = admin(bootstrap).delete_consumer_groups(groups)
+        groups, is_settling = [], False
         for group, future in futures.items():
             try:
                 future.result(REQUEST_TIMEOUT_S)
             except KafkaException as error:
-                if error.args[0].code() == KafkaError.NON_EMPTY_GROUP:
-                    groups.append(group)
-                elif error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                code = error.args[0].code()
+                if code in SETTLING and time.monotonic() - began < REQUEST_TIMEOUT_S:
+                    is_settling = True
+                elif code == KafkaError.GROUP_ID_NOT_FOUND:
+                    continue
+                elif code != KafkaError.NON_EMPTY_GROUP:
                     raise
-        if time.monotonic() >= deadline:
+                groups.append(group)
+        if not is_settling and time.monotonic() - began >= wait_s:
             break
         time.sleep(0.2)
     return groups
