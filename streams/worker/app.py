@@ -21,7 +21,7 @@ import faust
 import structlog
 
 from streams import kafka_schemas, loops, reports
-from streams.garbage import rare_collections
+from streams.garbage import few_arenas, rare_collections
 from streams.kafka_outbox import Outbox
 from streams.metrics import MetricsSettings, Page
 from streams.partitioning import N_PARTITIONS
@@ -387,6 +387,7 @@ def warm_maker(settings: WorkerSettings) -> FoldMaker:
 
 def _run(settings: WorkerSettings, state_dir: Path, metrics: MetricsSettings, page: WorkerPage) -> int:
     began = time.monotonic()
+    few_arenas()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     maker = warm_maker(settings)
     if not settings.parent_pid:  # the supervisor has done it for all of its workers

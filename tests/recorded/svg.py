@@ -77,7 +77,7 @@ def _panel(panel: Panel) -> list[str]:
         )
     for value, label in panel.x_ticks:
         x, _ = panel.place((value, panel.y_ticks[0]))
-        parts.append(_text(x, bottom + 15, label))
+        parts.append(_text(x, bottom + 15, label, "end" if x > right - 10 else "middle"))
     parts += [_curve(panel, curve) for curve in panel.curves]
     parts.append(_text(left, 16, panel.title, "start", 12))
     return parts

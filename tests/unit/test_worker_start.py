@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
-from streams.garbage import YOUNG_OBJECTS, rare_collections
+import pytest
+
+from streams import garbage
+from streams.garbage import YOUNG_OBJECTS, few_arenas, rare_collections
 
 SCRIPT = """
 import gc, sys
@@ -56,3 +60,14 @@ def test_collections_are_rare_and_look_at_nothing_that_was_there_before() -> Non
         assert gc.get_freeze_count() > 0
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_the_c_library_is_asked_for_few_arenas_unless_the_environment_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
+    assert not few_arenas()
+    monkeypatch.delenv("MALLOC_ARENA_MAX")
+    assert few_arenas() == (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(garbage.ctypes, "CDLL", lambda _: object())  # a C library without mallopt
+    assert not few_arenas()
