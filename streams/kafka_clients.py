@@ -186,7 +186,7 @@ def results(futures: Mapping[Any, Future[Any]], allowed: Iterable[int] = ()) -> 
 
 
 # What a cluster says while a topic is new or the broker just back; librdkafka's own flag is not set on admin errors.
-SETTLING = frozenset(
+_SETTLING = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
@@ -217,7 +217,7 @@ def settled(bootstrap: str, ask: Callable[[], T], within_s: float = REQUEST_TIME
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in SETTLING or time.monotonic() > deadline:
+            if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
                 raise
         _ADMINS.pop((bootstrap, os.getpid()), None)
         time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
@@ -11,11 +12,11 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from streams import topics
 from streams.kafka_clients import (
     REQUEST_TIMEOUT_S,
-    SETTLING,
     KafkaUnreachable,
     admin,
     list_groups,
     results,
+    settled,
     topic_names,
 )
 from streams.topics import Topic
@@ -129,27 +130,27 @@ def wipe(bootstrap: str, namespace: str, *, group_wait_s: float = 0.0) -> list[s
 
 
 def _without_groups(bootstrap: str, groups: list[str], wait_s: float) -> list[str]:
-    """Delete groups; returns those that still had members after the wait.
-
-    A broker that is just up may not have read yet whose coordinator it is: that is asked again.
-    """
-    began = time.monotonic()
+    """Delete groups; returns those that still had members after the wait."""
+    deadline = time.monotonic() + wait_s
     while groups:
-        futures = admin(bootstrap).delete_consumer_groups(groups)
-        groups, is_settling = [], False
-        for group, future in futures.items():
-            try:
-                future.result(REQUEST_TIMEOUT_S)
-            except KafkaException as error:
-                code = error.args[0].code()
-                if code in SETTLING and time.monotonic() - began < REQUEST_TIMEOUT_S:
-                    is_settling = True
-                elif code == KafkaError.GROUP_ID_NOT_FOUND:
-                    continue
-                elif code != KafkaError.NON_EMPTY_GROUP:
-                    raise
-                groups.append(group)
-        if not is_settling and time.monotonic() - began >= wait_s:
+        # a broker that is just up may not have read yet whose coordinator it is
+        groups = settled(bootstrap, partial(_with_members, bootstrap, groups), REQUEST_TIMEOUT_S)
+        if time.monotonic() >= deadline:
             break
         time.sleep(0.2)
     return groups
+
+
+def _with_members(bootstrap: str, groups: list[str]) -> list[str]:
+    """Ask for groups to be deleted; those that are not, because they have members.  One that is gone already is no error."""
+    kept = []
+    for group, future in admin(bootstrap).delete_consumer_groups(groups).items():
+        try:
+            future.result(REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.NON_EMPTY_GROUP:
+                kept.append(group)
+            elif code != KafkaError.GROUP_ID_NOT_FOUND:
+                raise
+    return kept
