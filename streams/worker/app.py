@@ -141,7 +141,12 @@ class Worker:
         self.latencies = Latencies()
         self.app = build_app(settings, data_dir)
         self.fence = Fence(lambda: self.app.consumer_generation_id)
-        self.kernel = Kernel(settings.slow_share, settings.slow_s, settings.slow_seed)
+        self.kernel = Kernel(
+            settings.short_rows,
+            slow_share=settings.slow_share,
+            slow_s=settings.slow_s,
+            slow_seed=settings.slow_seed,
+        )
         self.reader = LogReader(settings.bootstrap)
         self.delivery = Delivery(
             Outbox(settings.bootstrap),

@@ -27,6 +27,8 @@ class WorkerSettings:
     """Consumer group; empty: the namespace's own (``greekstream-workers``)."""
     max_rows: Annotated[int, "records"] = 512
     """A batch at most: the bound on how long one kernel call holds back what comes after it."""
+    short_rows: Annotated[int, "records"] = 32
+    """So many are computed in the event loop itself: a thread is handed what would hold up Kafka's answers for longer."""
     checkpoint_s: float = 2.0
     """Interval of a partition's checkpoints, staggered over it: what a crash repeats, against bytes written."""
     history_minutes: int = 15

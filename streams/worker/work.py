@@ -170,7 +170,7 @@ class Work:
         await self.delivery.room()
         if not self.fence.holds(token):
             raise Fenced
-        answers = await self.kernel.run(step_all, takes)
+        answers = await self.kernel.run_rows(sum(len(take.records) for take in takes), step_all, takes)
         if not self.fence.holds(token):
             raise Fenced
         # no await until they are stored: results and states go together

@@ -131,7 +131,15 @@ class ScriptedReader:
 class Bench:
     """A worker without Faust, on a scripted Kafka.  One record a minute of log time."""
 
-    def __init__(self, n_records: int = 100, *, partition: int = 3, is_prompt: bool = True, maker: Any = None) -> None:
+    def __init__(
+        self,
+        n_records: int = 100,
+        *,
+        partition: int = 3,
+        is_prompt: bool = True,
+        maker: Any = None,
+        short_rows: int = 0,
+    ) -> None:
         self.partition = partition
         self.producer = ScriptedProducer(is_prompt)
         values = [record(offset * 60_000_000_000, offset, offset % 5 == 0) for offset in range(n_records)]
@@ -140,7 +148,7 @@ class Bench:
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.fence = Fence(lambda: self.generation)
         self.settings = WorkerSettings(namespace=NAMESPACE)
-        self.kernel = Kernel()
+        self.kernel = Kernel(short_rows)
         self.delivery = Delivery(self.producer, NAMESPACE, "host")
         self.maker = maker or ChecksumMaker()
         restorer = Restorer(
