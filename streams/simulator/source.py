@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from . import board, channels, market, tickers
+from . import board, channels, market, places, tickers
 from .state import GRID_NS, MarketState
 from .tape import Tape
 
@@ -153,6 +153,7 @@ class SyntheticSource:
 
     async def run(self, hub: Hub) -> dict[str, Any]:
         interval_s = GRID_NS * 1e-9 / self._speed
+        n_places = places.n_places(interval_s)
         due_s = time.monotonic()
         while True:
             due_s += interval_s
@@ -160,11 +161,20 @@ class SyntheticSource:
             if delay_s < -MAX_LAG_STEPS * interval_s:
                 due_s = time.monotonic()
             await asyncio.sleep(max(delay_s, 0.0))
-            self.advance(hub)
-            await hub.flush()
+            updates = self._step(hub)
+            for i, part in enumerate(places.parts(updates, n_places)):
+                await asyncio.sleep(max(due_s + i * interval_s / n_places - time.monotonic(), 0.0))
+                self._publish_tickers(hub, part)
+                await hub.flush()
 
     def advance(self, hub: Hub) -> market.Updates:
-        """One step of the market, published to whoever subscribed."""
+        """One step of the market, published at once to whoever subscribed."""
+        updates = self._step(hub)
+        self._publish_tickers(hub, updates)
+        return updates
+
+    def _step(self, hub: Hub) -> market.Updates:
+        """One step, all of it published but its tickers."""
         self.state, updates = market.step(self.state)
         self.n_option_ticks += len(updates.option_rows)
         self.n_trades += len(updates.trades)
@@ -172,7 +182,7 @@ class SyntheticSource:
             self._truth(self.state, updates)
         self._publish_seconds(hub, updates)
         self._publish_trades(hub, updates)
-        self._publish_tickers(hub, updates)
+        self._publish_aggregates(hub, updates)
         return updates
 
     def _publish_seconds(self, hub: Hub, updates: market.Updates) -> None:
@@ -208,6 +218,8 @@ class SyntheticSource:
         for name in updates.futures:
             if self._is_ticker_wanted(hub, name):
                 self._publish_ticker(hub, name, tickers.future_ticker(self.state.futures[name]))
+
+    def _publish_aggregates(self, hub: Hub, updates: market.Updates) -> None:
         if updates.now_ns % AGGREGATE_NS == 0:
             for name in sorted(self._aggregated):
                 _publish(hub, f"ticker.{name}.agg2", tickers.ticker(self.state, name))
