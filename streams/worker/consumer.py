@@ -15,6 +15,8 @@ from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
 from faust.transport.producer import ProducerBuffer
 from mode.services import WaitResults
 
+from streams.worker.same_loop import SameLoop
+
 N_IN_TURN = 32
 """Records of a partition on end: a batch (``max_rows``) has some of each of sixteen."""
 
@@ -41,7 +43,10 @@ def _in_turn(records: Mapping[Any, Sequence[Any]]) -> Iterator[tuple[Any, Sequen
 
 
 class DirectConsumer(Consumer):
-    """Hands a record over without a task while the flow is on."""
+    """Hands a record over without a task while the flow is on, and fetches in this loop."""
+
+    def _new_consumer_thread(self) -> SameLoop:
+        return SameLoop(self, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:
         """The records of one fetch, some of each partition in turn; what is left of it is dropped when a rebalance begins.
