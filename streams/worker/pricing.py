@@ -1,4 +1,4 @@
-"""The engine as a worker's fold: bytes decoded, folded, and the results encoded, all of it in the kernel thread."""
+"""The engine as a worker's fold: bytes decoded, folded, and the results encoded, all of it by the kernel."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def cpu_features() -> str:
 
 
 class Seen:
-    """Between the kernel thread, which alone may look into a state, and the loop, which asks once a second."""
+    """Between the kernel, which alone may look into a state, and the loop, which asks once a second."""
 
     __slots__ = ("coverage", "is_asked")
 

@@ -53,7 +53,7 @@ class Take(NamedTuple):
 
 
 def step_all(takes: Sequence[Take]) -> list[tuple[Any, list[Outgoing]]]:
-    """(state, results) of each; called in the kernel thread."""
+    """(state, results) of each; called by the kernel."""
     return [
         take.engine.fold.step(take.engine.state, take.records) if take.records else (take.engine.state, [])
         for take in takes
