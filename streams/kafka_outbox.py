@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -18,6 +18,9 @@ BATCH_BYTES = 256 * 1024
 """Of one partition in one request, before compression; a single record may be larger."""
 DELIVERY_TIMEOUT_S = 120.0
 """Longer than any broker restart: a delivery failure is fatal to its process."""
+PATIENT_ROWS, PATIENT_SHARE, PATIENT_S = 64, 4, 0.02
+"""Of the patient records that wait a fourth goes at a time, but not less than 64: about a millisecond of a request's making,
+and at most every 20 ms.  So a burst of 300 is spread over a tenth of a second, and a backlog of any size is gone in one."""
 
 
 class Place(NamedTuple):
@@ -52,6 +55,47 @@ class _Record(NamedTuple):
 Pending = dict[tuple[str, int], list[_Record]]
 
 
+class _Lane:
+    """Records that wait, by topic and partition, in the order they came."""
+
+    __slots__ = ("n_records", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: Pending = {}
+        self.n_records = 0
+
+    def put(self, topic: str, partition: int, record: _Record) -> None:
+        of_partition = self.waiting.get((topic, partition))
+        if of_partition is None:
+            self.waiting[topic, partition] = [record]
+        else:
+            of_partition.append(record)
+        self.n_records += 1
+
+    def put_back(self, place: tuple[str, int], records: list[_Record]) -> None:
+        """Records of a partition that were taken too early: they go before what has stayed."""
+        self.waiting[place] = records + self.waiting.get(place, [])
+        self.n_records += len(records)
+
+    def take(self, n_most: int) -> Pending:
+        """Records of one partition after the other, up to a number of them."""
+        taken: Pending = {}
+        while self.waiting and n_most > 0:
+            place, records = next(iter(self.waiting.items()))
+            taken[place], rest = records[:n_most], records[n_most:]
+            if rest:
+                self.waiting[place] = rest
+            else:
+                del self.waiting[place]
+            n_most -= len(taken[place])
+            self.n_records -= len(taken[place])
+        return taken
+
+    def take_all(self) -> Pending:
+        taken, self.waiting, self.n_records = self.waiting, {}, 0
+        return taken
+
+
 class Outbox:
     """Idempotent, acks=all, zstd; the records of a partition in the order of ``produce``.
 
@@ -59,12 +103,17 @@ class Outbox:
     with the next one, so requests grow with the load and are never more than one.  After a failure nothing more is sent:
     what follows in a partition must not stand there without what went before.
 
-    Parameters: ``bootstrap``; ``linger_ms`` that the first record of a request waits for others.
+    Parameters: ``bootstrap``; ``linger_ms`` that the first record of a request waits for others; ``patient_topics`` whose
+    records may wait some tenths of a second, so that a burst of them does not hold up the others: they go in portions.
     """
 
-    def __init__(self, bootstrap: str, *, linger_ms: float = 0.0) -> None:
+    def __init__(self, bootstrap: str, *, linger_ms: float = 0.0, patient_topics: Collection[str] = ()) -> None:
         self._bootstrap, self._linger_s = bootstrap, linger_ms / 1e3
-        self._pending: Pending = {}
+        self._patient_topics = frozenset(patient_topics)
+        self._prompt, self._patient = _Lane(), _Lane()
+        self._portion_s = 0.0
+        """Time of the loop from which on the next portion of patient records may go."""
+        self._alarm: asyncio.TimerHandle | None = None
         self._n_open = 0
         self._wake, self._is_idle = asyncio.Event(), asyncio.Event()
         self._is_idle.set()
@@ -110,13 +159,16 @@ class Outbox:
             self._report(topic, partition, [record], self.failure, None)
             return
         self._n_open += 1
-        of_partition = self._pending.get((topic, partition))
-        if of_partition is None:
-            self._pending[topic, partition] = [record]
-        else:
-            of_partition.append(record)
+        lane = self._lane_of(topic)
+        if lane is self._patient and not lane.n_records:
+            # what has come with it goes first
+            self._portion_s = asyncio.get_running_loop().time() + PATIENT_S
+        lane.put(topic, partition, record)
         self._is_idle.clear()
         self._wake.set()
+
+    def _lane_of(self, topic: str) -> _Lane:
+        return self._patient if topic in self._patient_topics else self._prompt
 
     async def flush(self, within_s: float) -> int:
         """Wait until everything is confirmed; how many records are not after that time."""
@@ -127,6 +179,8 @@ class Outbox:
     async def close(self, within_s: float) -> int:
         """Flush, and end; how many records were not confirmed."""
         n_left = await self.flush(within_s)
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -141,19 +195,36 @@ class Outbox:
                 if self._linger_s:
                     await asyncio.sleep(self._linger_s)
                 self._wake.clear()
-                while self._pending and not self.failure:
-                    await self._send_all()
+                while not self.failure and (taken := self._due()):
+                    await self._send(taken)
                 if self.failure:
                     self._give_up()
-                self._is_idle.set()
+                if not self._n_open:
+                    self._is_idle.set()
         except Exception as error:  # a defect: nothing would ever be sent again, and nobody would know
             self.failure = f"{type(error).__name__}: {error}"
             self._give_up()
             raise
 
-    async def _send_all(self) -> None:
-        """One request with what is pending, as much of each partition as a batch takes, and its confirmation."""
-        taken, self._pending = self._pending, {}
+    def _due(self) -> Pending:
+        """What goes with the next request: all that is prompt, and a portion of what is patient if it is time for one."""
+        taken, patient = self._prompt.take_all(), self._patient
+        if not patient.n_records:
+            return taken
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._portion_s:
+            taken |= patient.take(max(PATIENT_ROWS, patient.n_records // PATIENT_SHARE))
+            self._portion_s = loop.time() + PATIENT_S
+        if patient.n_records and self._alarm is None:
+            self._alarm = loop.call_at(self._portion_s, self._rings)
+        return taken
+
+    def _rings(self) -> None:
+        self._alarm = None
+        self._wake.set()
+
+    async def _send(self, taken: Pending) -> None:
+        """One request, as much of each partition as a batch takes, and its confirmation."""
         sent = []
         for (topic, partition), records in taken.items():
             batch = self._producer.create_batch()
@@ -167,7 +238,7 @@ class Outbox:
                     break
             batch.close()
             if n_fitting < len(records):
-                self._pending[topic, partition] = records[n_fitting:]
+                self._lane_of(topic).put_back((topic, partition), records[n_fitting:])
             sent.append((topic, partition, records[:n_fitting], batch))
         futures = [await self._submitted(batch, topic, partition) for topic, partition, _, batch in sent]
         await asyncio.wait(futures, timeout=DELIVERY_TIMEOUT_S)
@@ -196,7 +267,7 @@ class Outbox:
 
     def _give_up(self) -> None:
         """Report what will never be sent."""
-        pending, self._pending = self._pending, {}
+        pending = self._prompt.take_all() | self._patient.take_all()
         for (topic, partition), records in pending.items():
             self._n_open -= len(records)
             self._report(topic, partition, records, self.failure, None)

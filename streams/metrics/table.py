@@ -60,7 +60,11 @@ WORKER = (
     Metric("open_interest_priced_usd", GAUGE, "Open interest of the priced ones, at the index."),
     Metric("coverage_ratio", GAUGE, "Priced over listed options; absent while none is listed."),
     Metric("open_interest_coverage_ratio", GAUGE, "The same by open interest; absent while there is none."),
-    Metric("latency_seconds", HISTOGRAM, "Ingest's write of a record to Kafka's confirmation of each of its results."),
+    Metric(
+        "latency_seconds",
+        HISTOGRAM,
+        "Ingest's write of a record to Kafka's confirmation of each row made; latest and audit follow.",
+    ),
     Metric("kernel_seconds_total", COUNTER, "Time in the kernel: decoding, pricing, encoding, snapshots."),
     Metric("kernel_calls_total", COUNTER, "Calls of the kernel, in its thread or in the loop."),
     Metric(

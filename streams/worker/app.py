@@ -28,7 +28,7 @@ from streams.partitioning import N_PARTITIONS
 from streams.worker import checkpoints, figures, readouts
 from streams.worker.agent import attach
 from streams.worker.consumer import DirectTransport
-from streams.worker.delivery import Delivery
+from streams.worker.delivery import Delivery, patient_topics
 from streams.worker.engines import Engines
 from streams.worker.fence import Fence
 from streams.worker.folds import FoldMaker, load_maker
@@ -149,7 +149,7 @@ class Worker:
         )
         self.reader = LogReader(settings.bootstrap)
         self.delivery = Delivery(
-            Outbox(settings.bootstrap),
+            Outbox(settings.bootstrap, patient_topics=patient_topics(settings.namespace)),
             settings.namespace,
             settings.host or socket.gethostname(),
             on_latency=self.latencies.add,

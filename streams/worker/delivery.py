@@ -22,6 +22,9 @@ QUEUE_HIGH = 100_000
 """Messages on their way above which no new batch is begun: about 100 MB."""
 
 
+PATIENT = (topics.LATEST.short, topics.AUDIT.short)
+"""Topics whose records may follow the rows they tell of again some tenths of a second later: with each Clock a worker writes
+hundreds of them at once, and quotes that come then would wait behind."""
 SEQ_HEADERS = [("result_seq", str(seq).encode()) for seq in range(256)]
 
 
@@ -103,11 +106,16 @@ class Ticket:
             raise DeliveryFailed(self.error)
 
 
+def patient_topics(namespace: str) -> list[str]:
+    """Names of the topics whose records the outbox may keep a little."""
+    return [topics.full_name(topics.BY_SHORT[short], namespace) for short in PATIENT]
+
+
 class Delivery:
     """Sends; knows nothing of what it sends.
 
     Parameters: ``producer``, an ``Outbox``; ``host`` for the header; ``suffix`` of side topics; ``on_latency`` gets, per
-    batch, each result's ns from the ingest of its source to the batch's confirmation, and ``on_failure`` a DeliveryFailed.
+    batch, each prompt result's ns from the ingest of its source to their confirmation, and ``on_failure`` a DeliveryFailed.
     """
 
     def __init__(
@@ -149,15 +157,19 @@ class Delivery:
         sources: Sequence[RawRecord],
         *,
         is_live: bool = True,
-    ) -> Ticket:
-        """Hand results over without an await.
+    ) -> tuple[Ticket, Ticket]:
+        """Hand results over without an await: the ticket of the prompt ones, and that of the patient ones.
 
         ``sources`` are the records they were made of, whose ingest time goes into a header; a restore is not live and
         stays out of the worker's own figures of latency.
         """
         walls = {record.offset: record.ingest_wall_ns for record in sources if record.ingest_wall_ns is not None}
         now_ns = time.time_ns()
-        ticket = Ticket(len(results), self._done(results, walls if is_live else {}))
+        prompt = [result for result in results if result.topic not in PATIENT]
+        tickets = (
+            Ticket(len(prompt), self._done(prompt, walls if is_live else {})),
+            Ticket(len(results) - len(prompt), self._done((), {})),
+        )
         fixed = BatchHeaders(epoch, now_ns, self._host)
         for result in results:
             headers = fixed.of(result, walls.get(result.source_offset))
@@ -169,9 +181,9 @@ class Delivery:
                 result.value,
                 result.ts_ns // NS_PER_MS,
                 headers,
-                ticket,
+                tickets[result.topic in PATIENT],
             )
-        return ticket
+        return tickets
 
     def send_checkpoint(
         self, topic: topics.Topic, partition: int, key: str, value: bytes | None, epoch: int, offset: int, ts_ns: int

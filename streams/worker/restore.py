@@ -201,7 +201,7 @@ class Restorer:
             state, results = await self._kernel.run(engine.fold.step, engine.state, records)
             if not self._fence.holds(token):  # not for a stop: the step has used the engine's state up
                 raise Fenced
-            engine.tickets.append(self._delivery.send(engine.partition, engine.epoch, results, records, is_live=False))
+            engine.tickets += self._delivery.send(engine.partition, engine.epoch, results, records, is_live=False)
             engine.state, engine.offset = state, records[-1].offset
             self.n_filled += len(records)
             if time.monotonic() > due_s:

@@ -178,7 +178,7 @@ class Work:
             engine = take.engine
             if take.records:
                 state, results = answer
-                engine.tickets.append(self.delivery.send(engine.partition, engine.epoch, results, take.records))
+                engine.tickets += self.delivery.send(engine.partition, engine.epoch, results, take.records)
                 engine.state, engine.offset = state, take.records[-1].offset
                 self.counts.results += len(results)
             self.counts.rows += len(take.records)

@@ -85,15 +85,15 @@ class Desk:
         self.reports: list[tuple[bytes, Any, Place]] = []
 
     async def open(self) -> Desk:
-        self.outbox = Outbox("broker:9092")
+        self.outbox = Outbox("broker:9092", patient_topics=["table"])
         await self.outbox.start()
         self.client = Client.made
         return self
 
-    def put(self, partition: int, *values: bytes) -> None:
+    def put(self, partition: int, *values: bytes, topic: str = "t") -> None:
         for value in values:
             self.outbox.produce(
-                "t", value, b"k", partition, timestamp=1, headers=[],
+                topic, value, b"k", partition, timestamp=1, headers=[],
                 on_delivery=lambda error, place, value=value: self.reports.append((value, error, place)),
             )  # fmt: skip
 
@@ -190,5 +190,91 @@ def test_a_confirmation_without_an_offset_counts_as_none(tell: Callable[[Story],
         ((_, error, place),) = desk.reports
         assert error is None
         assert "without an offset" in why_not_delivered(error, place)
+
+    tell(story)
+
+
+def numbered(first: int, end: int) -> list[bytes]:
+    return [str(i).encode() for i in range(first, end)]
+
+
+def test_a_burst_of_patient_records_goes_in_portions_and_what_is_prompt_does_not_wait_for_them(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_outbox, "PATIENT_ROWS", 2)
+    monkeypatch.setattr(kafka_outbox, "PATIENT_SHARE", 2)
+    monkeypatch.setattr(kafka_outbox, "PATIENT_S", 0.05)
+
+    async def story(desk: Desk) -> None:
+        desk.put(0, *numbered(0, 4), topic="table")
+        desk.put(1, *numbered(4, 6), topic="table")
+        desk.put(0, b"prompt")
+        await turn()
+        assert desk.client.on_their_way == [(0, [b"prompt"])]
+        await desk.client.answer()
+        assert desk.client.on_their_way == [], "the first portion goes a little later"
+        await asyncio.sleep(0.06)
+        assert desk.client.on_their_way == [(0, numbered(0, 3))], "half of them"
+        desk.put(0, b"another")
+        await desk.client.answer()
+        assert desk.client.on_their_way == [(0, [b"another"])], "nor the second one at once"
+        await desk.client.answer()
+        await asyncio.sleep(0.06)
+        assert desk.client.on_their_way == [(0, [b"3"]), (1, [b"4"])], "two at least"
+        assert len(desk.outbox) == 3
+        await desk.client.answer()
+        await asyncio.sleep(0.06)
+        await desk.client.answer()
+        told = [value for value, _, _ in desk.reports]
+        assert told == [b"prompt", *numbered(0, 3), b"another", b"3", b"4", b"5"]
+        assert await desk.outbox.flush(1.0) == 0
+
+    tell(story)
+
+
+def test_patient_records_beyond_what_a_batch_takes_keep_their_order(
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_outbox, "PATIENT_S", 0.001)
+
+    async def story(desk: Desk) -> None:
+        desk.put(0, *numbered(0, 8), topic="table")
+        flushed = asyncio.create_task(desk.outbox.flush(5.0))
+        while not flushed.done():
+            await asyncio.sleep(0.005)
+            desk.put(1, b"between")
+            await desk.client.answer()
+            if b"7" in desk.offsets():
+                break
+        assert [value for value, _, _ in desk.reports if value != b"between"] == numbered(0, 8)
+        await turn()
+        await desk.client.answer()
+        assert await flushed == 0
+
+    tell(story)
+
+
+def test_patient_records_are_given_up_with_the_others_after_a_failure(tell: Callable[[Story], None]) -> None:
+    async def story(desk: Desk) -> None:
+        desk.put(0, b"row", topic="table")
+        desk.put(0, b"a")
+        await turn()
+        await desk.client.answer(error=OSError("gone"))
+        assert set(desk.errors()) == {b"a", b"row"}
+        assert await desk.outbox.flush(1.0) == 0
+
+    tell(story)
+
+
+def test_a_flush_waits_for_patient_records(tell: Callable[[Story], None]) -> None:
+    async def story(desk: Desk) -> None:
+        desk.put(0, b"row", topic="table")
+        await turn()
+        assert await desk.outbox.flush(0.0) == 1, "it is not even on its way"
+        flushed = asyncio.create_task(desk.outbox.flush(5.0))
+        await asyncio.sleep(2 * kafka_outbox.PATIENT_S)
+        assert not flushed.done()
+        await desk.client.answer()
+        assert await flushed == 0
 
     tell(story)

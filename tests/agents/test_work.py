@@ -12,11 +12,11 @@ import pytest
 
 from streams.supervisor.watchdog import Observation, Watchdog
 from streams.worker import readouts, restore
-from streams.worker.delivery import DeliveryFailed
+from streams.worker.delivery import Delivery, DeliveryFailed
 from streams.worker.figures import LONG_FILL_S, Watch, catching_up, gather
-from streams.worker.folds import Coverage, Identity
+from streams.worker.folds import Coverage, Identity, Outgoing, RawRecord
 from streams.worker.latency import Latencies
-from tests.agents.scripted import CHECKPOINTS, GREEKS, HISTORY, Bench
+from tests.agents.scripted import CHECKPOINTS, GREEKS, HISTORY, NAMESPACE, Bench
 from tests.chaos.checksum import ChecksumFold, ChecksumMaker
 
 
@@ -503,3 +503,18 @@ async def test_a_checkpoints_age_is_that_of_the_oldest_work_it_does_not_cover() 
     found = watch.partitions(bench.work, soon + 60.0)[3]
     assert found.checkpoint_age_s == 0.0, "all that was applied is covered"
     assert found.checkpoint_bytes == len(bench.producer.of(CHECKPOINTS)[-1].value or b"")
+
+
+async def test_a_result_is_as_late_as_its_rows_and_what_is_told_again_of_them_later_is_not_counted() -> None:
+    bench = Bench(is_prompt=False)
+    counted: list[int] = []
+    delivery = Delivery(bench.producer, NAMESPACE, "host", on_latency=counted.extend)
+    made = [Outgoing(topic, b"k", b"v", 0, 5, seq) for seq, topic in enumerate(("greeks", "audit", "greeks", "latest"))]
+    rows, told_again = delivery.send(3, 1, made, [RawRecord(5, b"", 1_000)])
+    bench.producer.confirm(GREEKS)
+    assert rows.is_confirmed
+    assert len(counted) == 2
+    assert not told_again.is_confirmed, "a checkpoint waits for them too"
+    bench.producer.confirm()
+    assert told_again.is_confirmed
+    assert len(counted) == 2
