@@ -14,7 +14,7 @@ import pytest
 
 from pricers import value_options, warm_up
 from schemas import SINGLE_OBJECT, Greeks
-from streams.engine import EngineSettings, Result, State, batch, new_state, solve, step
+from streams.engine import EngineSettings, Result, State, new_state, step
 from streams.engine.columns import Row
 from tests import logs
 from tests.bench import unpriced
@@ -52,9 +52,7 @@ def test_one_quote_through_step(benchmark: Any, monkeypatch: pytest.MonkeyPatch,
     settings = EngineSettings(engine="qmc" if engine == "qmc" else "closed_form")
     warm_up()
     if engine == "unpriced":
-        monkeypatch.setattr(batch, "value_options", unpriced._valuation)
-        monkeypatch.setattr(batch, "implied_vols", unpriced._implied)
-        monkeypatch.setattr(solve, "implied_vols", unpriced._implied)
+        unpriced.take_pricing_out(monkeypatch.setattr)
     names = names_of(N_OPTIONS)
     log = logs.Log().ready(*names)
     state, _ = log.fold(settings)

@@ -5,29 +5,47 @@ What a worker does with it in a second is the most that a worker could do if pri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pricers import ImpliedVol, Status, Valuation
-from streams.engine import batch, solve
+from pricers import Status
+from pricers.matrices import VALUE_ROWS, ImpliedMatrix
+from streams.engine import audits, batch, solve
 from streams.worker import pricing
 
+CONSTANT = 0.5
+N_COLUMNS = 11
+"""Of ``pricers.Valuation``, without its status."""
 
-def _valuation(*, forward: Any, **_: Any) -> Valuation:
-    column = np.full(np.shape(forward), 0.5)
-    return Valuation(*[column] * 11, status=np.full(column.shape, Status.OK, np.int8))
+
+def _values(inputs: npt.NDArray[np.float64], *_: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
+    assert len(inputs) == len(VALUE_ROWS)
+    size = inputs.shape[1]
+    return np.full((N_COLUMNS, size), CONSTANT), np.full(size, Status.OK, np.int8)
 
 
-def _implied(*, price_usd: Any, **_: Any) -> ImpliedVol:
-    column = np.full(np.shape(price_usd), 0.5)
-    return ImpliedVol(
-        column, np.full(column.shape, Status.OK, np.int8), column, column, column, np.ones(column.shape, int)
-    )
+def _implied(inputs: npt.NDArray[np.float64], *_: Any) -> ImpliedMatrix:
+    size = inputs.shape[1]
+    return ImpliedMatrix(np.full((4, size), CONSTANT), np.full(size, Status.OK, np.int8), np.ones(size, np.int32))
+
+
+def take_pricing_out(replace: Callable[[Any, str, Any], None]) -> None:
+    """Put the constants in the place of every call of the pricers that the engine makes; ``replace`` refuses unknown names."""
+    for module in (batch, audits):
+        replace(module, "value_matrix", _values)
+    for module in (batch, solve):
+        replace(module, "implied_matrix", _implied)
+
+
+def _replace(module: Any, name: str, function: Any) -> None:
+    getattr(module, name)  # AttributeError: a name that is not there any more would leave the pricing in
+    setattr(module, name, function)
 
 
 def make(bootstrap: str, namespace: str) -> pricing.PricingMaker:
     """The workers' own maker, its pricers replaced in this process."""
-    batch.value_options = _valuation  # type: ignore[assignment]
-    batch.implied_vols = solve.implied_vols = _implied  # type: ignore[assignment]
+    take_pricing_out(_replace)
     return pricing.make(bootstrap, namespace)
