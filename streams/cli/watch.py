@@ -15,6 +15,8 @@ from streams.reader import Reader
 from streams.reader.board import board, busiest_expiry, options_of, parse_expiry, price_index_of
 
 REFRESH_S = 0.25
+YOUNG_S = 20.0
+"""A watch is young, and a silence short: a worker that is started with it, as a demo's, is restored and caught up by then."""
 
 
 class Watch:
@@ -25,6 +27,7 @@ class Watch:
         self.asked_ns = expiry_ns
         self._chosen_ns: int | None = None
         self._n_new, self._since_s, self._rate = 0, time.monotonic(), 0.0
+        self._young_until_s = self._since_s + YOUNG_S
 
     def follow(self, until_s: float) -> None:
         """Read until then (monotonic seconds)."""
@@ -50,6 +53,7 @@ class Watch:
             rate=self._rate,
             stale_partitions=silence.partitions,
             silent_s=silence.silent_s,
+            is_young=now_s < self._young_until_s and silence.silent_s < YOUNG_S,
         )
 
 

@@ -38,6 +38,8 @@ class View(NamedTuple):
     rate: float
     stale_partitions: tuple[int, ...]
     silent_s: float
+    is_young: bool = False
+    """Just begun: what is silent may have workers that are still starting."""
 
 
 class Column(NamedTuple):
@@ -106,10 +108,10 @@ def freshness(view: View) -> list[str]:
     line = f"log time {iso(view.log_time_ns)}  coverage {coverage}  {view.n_rows} instruments  {view.rate:,.0f} rows/s"
     if view.stale_partitions:
         which = "all partitions" if len(view.stale_partitions) == 16 else f"partitions {list(view.stale_partitions)}"
-        return [
-            line,
-            f"STALE: no watermark from {which} for {age(view.silent_s)}; is a worker down? (greekstream doctor)",
-        ]
+        what = f"no watermark from {which} for {age(view.silent_s)}"
+        if view.is_young:
+            return [line, f"waiting: {what}; workers may still be starting or catching up"]
+        return [line, f"STALE: {what}; is a worker down? (greekstream doctor)"]
     return [line]
 
 

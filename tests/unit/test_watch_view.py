@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from schemas import RowStatus
+from streams.cli import watch as watch_command
 from streams.cli.watch_view import View, columns_for, picture, plain
 from streams.reader.board import around_the_money, board, busiest_expiry, parse_expiry, price_index_of
+from streams.reader.table import Staleness, Table
 from tests.results_world import NS, START_NS, greeks, strip
 
 NEAR, FAR = "16JAN26", "27MAR26"
@@ -94,6 +97,25 @@ def test_silence_is_said() -> None:
     shown = plain(view(chain(), stale_partitions=tuple(range(16)), silent_s=63.0))
     assert "STALE: no watermark from all partitions for 63 s" in shown
     assert "partitions [3, 7]" in plain(view(chain(), stale_partitions=(3, 7)))
+    young = plain(view(chain(), stale_partitions=(3, 7), silent_s=6.0, is_young=True))
+    assert "waiting: no watermark from partitions [3, 7] for 6 s; workers may still be starting" in young
+    assert "STALE" not in young
+
+
+@pytest.mark.parametrize(
+    ("after_s", "silent_s", "is_young"), [(1.0, 6.0, True), (21.0, 6.0, False), (1.0, 3_600.0, False)]
+)
+def test_only_a_short_silence_at_the_start_of_a_watch_may_be_workers_that_are_starting(
+    monkeypatch: pytest.MonkeyPatch, after_s: float, silent_s: float, is_young: bool
+) -> None:
+    """Who looks at a chain that has been dead for an hour is told so by the first picture."""
+    now_s = 100.0
+    monkeypatch.setattr(watch_command.time, "monotonic", lambda: now_s)
+    table = Table((3,), 0.0)
+    reader = SimpleNamespace(table=table, staleness=lambda: Staleness((3,), silent_s))
+    watch = watch_command.Watch(reader, "demo.greeks.v1", "btc_usd", None)
+    now_s += after_s
+    assert watch.view().is_young is is_young
 
 
 def test_waiting_is_said_before_the_first_option() -> None:
