@@ -4,6 +4,8 @@
     .venv-peers/bin/pip install -e '.[dev,broker]' -r tests/bench/requirements-peers.txt
     .venv-peers/bin/python -m pytest tests/bench/test_peers_bench.py --benchmark-disable-gc
 
+Run it twice: FinancePy asks for a numba whose kernels run a third as fast in the process that has compiled them.
+
 Errors are relative to the reference price, worst over the options. Nothing here asserts a time; that we are at least as accurate is.
 Our times are of a batch of copies of the same options, a price each with all greeks; theirs of one price at a time, without.
 """
