@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import signal
 import sys
 import time
@@ -98,8 +100,30 @@ def broker(bootstrap: str | None, state_dir: Path) -> Iterator[str]:
         yield bootstrap
         return
     say("a local Apache Kafka")
-    with LocalBroker(state_dir, dies_with_parent=True, say=say) as local:
+    with alone(state_dir), LocalBroker(state_dir, dies_with_parent=True, say=say) as local:
         yield local.bootstrap
+
+
+@contextlib.contextmanager
+def alone(state_dir: Path) -> Iterator[None]:
+    """One demo a state folder: a second one would lose its broker when the first ends.  StackError says what to do.
+
+    The kernel lets go of the lock of a dead one.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "demo.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise StackError(
+                f"another demo (pid {lock.read().strip() or 'unknown'}) runs in {state_dir}, and its Kafka ends with it; stop it, or give "
+                "this one a folder of its own: GREEKSTREAM_STATE_DIR=.state/second greekstream demo"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def watch_while(stack: Stack, options: DemoOptions, until: Callable[[], bool]) -> None:
